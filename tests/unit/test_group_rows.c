@@ -86,6 +86,32 @@ test_same_frames_are_one_row(void **state)
 	assert_int_equal(report.sites[0].committed_bytes, 100);
 }
 
+/* A report may have one text at several places. Rows are in the order of their frames. */
+static void
+test_same_texts_elsewhere_are_one_row(void **state)
+{
+	char elsewhere[] = "caller_a";
+	struct vmt_frame frames[4][FRAMES];
+	struct vmt_site sites[4] = {
+	    site_of(frames[0], caller_b, 10, 1), site_of(frames[1], caller_a, 10, 10),
+	    site_of(frames[2], elsewhere, 10, 100), site_of(frames[3], caller_a, 10, 1000)};
+	struct vmt_report report = {.sites = sites, .site_count = 4};
+	size_t count;
+
+	(void)state;
+	sites[2].stack_id = 3;
+	struct vmt_site *rows = vmt_group_rows_merge(&report, 1, &count);
+
+	assert_non_null(rows);
+	assert_int_equal(count, 2);
+	assert_int_equal(rows[0].committed_bytes, 1110);
+	assert_int_equal(rows[0].count, 3);
+	assert_int_equal(rows[0].stack_id, 3);
+	assert_ptr_equal(rows[0].stack.frames, frames[1]);
+	assert_int_equal(rows[1].committed_bytes, 1);
+	free(rows);
+}
+
 static void
 test_what_differs_stays_apart(void **state)
 {
@@ -249,6 +275,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_same_frames_are_one_row),
+	    cmocka_unit_test(test_same_texts_elsewhere_are_one_row),
 	    cmocka_unit_test(test_what_differs_stays_apart),
 	    cmocka_unit_test(test_library_frames_do_not_count),
 	    cmocka_unit_test(test_nameless_frames),

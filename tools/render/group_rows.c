@@ -1,8 +1,10 @@
 #include "tools/render/group_rows.h"
 
 #include "format/chunk.h"
+#include "tools/hash_seed.h"
 #include "tools/render/rank.h"
 
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,11 +57,13 @@ vmt_group_rows_compare(const struct vmt_rank_walk *a, const struct vmt_rank_walk
 	return order;
 }
 
-/* A site, and which of its frames are shown. */
+/* A site, or several that print the same: the first of them, and which of its frames are shown. */
 struct shown {
 	const struct vmt_site *site;
 	struct vmt_rank_walk walk;
 	bool by_class;
+	uint64_t hash;
+	size_t row; /* of vmt_group_rows_merge */
 };
 
 static int
@@ -128,36 +132,124 @@ vmt_group_rows_add(struct vmt_site *row, const struct vmt_site *site)
 		row->stack_id = site->stack_id;
 }
 
-static size_t
-merge_sorted(const struct shown *shown, size_t count, struct vmt_site *rows)
+static uint64_t
+mix(uint64_t hash, const void *text)
 {
+	return vmt_hash_word(hash ^ (uintptr_t)text);
+}
+
+/* By where the texts lie, as a report has most of them once: two of one hash and one look print the
+ * same, two that print the same may have another hash. */
+static uint64_t
+hash_shown(const struct shown *shown)
+{
+	struct vmt_rank_walk walk = shown->walk;
+	uint64_t hash = mix(shown->by_class, shown->site->kind);
+	const struct vmt_frame *frame;
+
+	if (shown->by_class)
+		hash = mix(hash, shown->site->class);
+	while ((frame = vmt_rank_walk_next(&walk)) != NULL) {
+		hash = mix(mix(mix(hash, frame->function), frame->module), frame->file);
+		hash = vmt_hash_word(hash ^ frame->line);
+		if (!frame->function)
+			hash = vmt_hash_word(
+			    hash ^ (frame->module ? frame->module_offset : frame->address));
+	}
+	return hash;
+}
+
+/* The sites by which rows were begun, in the order in which they were, and where each is found by
+ * its hash: the number of one and 1, 0 = empty. */
+struct first_sites {
+	struct shown *items;
+	size_t count;
+	size_t *slots;
+	size_t mask;
+};
+
+/* The place of a site that prints the same, or the empty one for this site. */
+static size_t *
+find_slot(const struct first_sites *first, const struct shown *shown)
+{
+	size_t at = shown->hash & first->mask;
+
+	for (; first->slots[at] != 0; at = (at + 1) & first->mask) {
+		const struct shown *other = &first->items[first->slots[at] - 1];
+
+		if (other->hash == shown->hash && compare_shown(other, shown) == 0)
+			break;
+	}
+	return &first->slots[at];
+}
+
+static void
+group(const struct vmt_report *report, size_t callers, struct first_sites *first,
+      struct vmt_site *rows)
+{
+	for (size_t i = 0; i < report->site_count; i++) {
+		struct shown shown = show(&report->sites[i], callers);
+		size_t *slot;
+
+		shown.hash = hash_shown(&shown);
+		slot = find_slot(first, &shown);
+		if (*slot != 0) {
+			vmt_group_rows_add(&rows[first->items[*slot - 1].row], shown.site);
+			continue;
+		}
+		shown.row = first->count;
+		rows[first->count] = *shown.site;
+		first->items[first->count++] = shown;
+		*slot = first->count;
+	}
+}
+
+/* Groups of one print become a row, in the order of what is printed. */
+static size_t
+merge_sorted(const struct first_sites *first, const struct vmt_site *groups, struct vmt_site *rows)
+{
+	const struct shown *items = first->items;
 	size_t used = 0;
 
-	for (size_t i = 0; i < count; i++) {
-		if (i > 0 && compare_shown(&shown[i - 1], &shown[i]) == 0)
-			vmt_group_rows_add(&rows[used - 1], shown[i].site);
+	for (size_t i = 0; i < first->count; i++) {
+		if (i > 0 && compare_shown(&items[i - 1], &items[i]) == 0)
+			vmt_group_rows_add(&rows[used - 1], &groups[items[i].row]);
 		else
-			rows[used++] = *shown[i].site;
+			rows[used++] = groups[items[i].row];
 	}
 	return used;
+}
+
+static bool
+make_room(struct first_sites *first, size_t sites)
+{
+	size_t slots = 16;
+
+	while (slots < 2 * sites)
+		slots *= 2;
+	*first = (struct first_sites){.items = calloc(sites, sizeof(*first->items)),
+				      .slots = calloc(slots, sizeof(*first->slots)),
+				      .mask = slots - 1};
+	return first->items && first->slots;
 }
 
 struct vmt_site *
 vmt_group_rows_merge(const struct vmt_report *report, size_t callers, size_t *count)
 {
-	struct vmt_site *rows = calloc(report->site_count + 1, sizeof(*rows));
-	struct shown *shown = calloc(report->site_count + 1, sizeof(*shown));
+	struct first_sites first = {.items = NULL};
+	struct vmt_site *groups = calloc(report->site_count + 1, sizeof(*groups));
+	struct vmt_site *rows = NULL;
 
 	*count = 0;
-	if (!rows || !shown || report->site_count == 0) {
-		free(rows);
-		free(shown);
-		return NULL;
+	if (report->site_count != 0 && groups && make_room(&first, report->site_count)) {
+		group(report, callers, &first, groups);
+		rows = calloc(first.count + 1, sizeof(*rows));
+		qsort(first.items, first.count, sizeof(*first.items), compare_shown);
 	}
-	for (size_t i = 0; i < report->site_count; i++)
-		shown[i] = show(&report->sites[i], callers);
-	qsort(shown, report->site_count, sizeof(*shown), compare_shown);
-	*count = merge_sorted(shown, report->site_count, rows);
-	free(shown);
+	if (rows)
+		*count = merge_sorted(&first, groups, rows);
+	free(first.items);
+	free(first.slots);
+	free(groups);
 	return rows;
 }
