@@ -292,13 +292,7 @@ int
 vmt_attach_images_check(struct vmt_attach_images *images, const struct vmt_target *target,
 			const struct vmt_stopped_threads *threads, bool leave)
 {
-	for (uint32_t i = 0; i < images->count; i++) {
-		int result = vmt_cuts_in_use_check(&images->cuts[i], target, threads, leave);
-
-		if (result < 0)
-			return result;
-	}
-	return 0;
+	return vmt_cuts_in_use_check(images->cuts, images->count, target, threads, leave);
 }
 
 void

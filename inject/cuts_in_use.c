@@ -114,33 +114,70 @@ leave_occupied_heap(struct vmt_heap_hooks *heap, const struct vmt_standing_range
 	return fine;
 }
 
-int
-vmt_cuts_in_use_check(struct vmt_program_cuts *cuts, const struct vmt_target *target,
-		      const struct vmt_stopped_threads *threads, bool leave)
+static size_t
+ranges_of(const struct vmt_program_cuts *cuts)
 {
-	size_t count = cuts->sites_count + cuts->heap.count;
-	struct vmt_buffer memory = {NULL, 0};
-	struct vmt_standing_range *ranges;
-	struct vmt_standing_range *heap_ranges;
-	int result = 0;
+	return cuts->sites_count + cuts->heap.count;
+}
 
-	if (count == 0)
-		return 0;
-	if (!vmt_buffer_reserve(&memory, count * sizeof(*ranges)) || !memory.bytes)
-		return -ENOMEM;
-	ranges = (void *)memory.bytes;
-	heap_ranges = ranges + cuts->sites_count;
-	memset(ranges, 0, count * sizeof(*ranges));
+static void
+put_ranges(struct vmt_program_cuts *cuts, const struct vmt_target *target,
+	   struct vmt_standing_range *ranges)
+{
 	for (size_t i = 0; i < cuts->sites_count; i++) {
 		settle(target, &sites_of(cuts)[i]);
 		ranges[i] = range_of(&sites_of(cuts)[i]);
 	}
 	settle_heap(&cuts->heap, target);
-	put_heap_ranges(&cuts->heap, heap_ranges);
-	result = vmt_standing_find(target, threads, ranges, count);
-	if (result == 0 && (!leave_occupied(cuts, ranges, leave) ||
-			    !leave_occupied_heap(&cuts->heap, heap_ranges, leave)))
-		result = -EBUSY;
+	put_heap_ranges(&cuts->heap, ranges + cuts->sites_count);
+}
+
+/* memory: of a group for each file, then of all ranges; all zero. */
+static int
+check(struct vmt_program_cuts *cuts, uint32_t files, const struct vmt_target *target,
+      const struct vmt_stopped_threads *threads, bool leave, void *memory)
+{
+	struct vmt_standing_group *groups = memory;
+	struct vmt_standing_range *ranges = (void *)(groups + files);
+	bool fine = true;
+	int result;
+
+	for (uint32_t i = 0; i < files; i++) {
+		groups[i] =
+		    (struct vmt_standing_group){.ranges = ranges, .count = ranges_of(&cuts[i])};
+		put_ranges(&cuts[i], target, ranges);
+		ranges += groups[i].count;
+	}
+	result = vmt_standing_find(target, threads, groups, files);
+	for (uint32_t i = 0; result == 0 && i < files; i++) {
+		const struct vmt_standing_range *found = groups[i].ranges;
+
+		fine &= leave_occupied(&cuts[i], found, leave);
+		fine &= leave_occupied_heap(&cuts[i].heap, found + cuts[i].sites_count, leave);
+	}
+	return result < 0 || fine ? result : -EBUSY;
+}
+
+int
+vmt_cuts_in_use_check(struct vmt_program_cuts *cuts, uint32_t files,
+		      const struct vmt_target *target, const struct vmt_stopped_threads *threads,
+		      bool leave)
+{
+	struct vmt_buffer memory = {NULL, 0};
+	size_t count = 0;
+	size_t bytes;
+	int result;
+
+	for (uint32_t i = 0; i < files; i++)
+		count += ranges_of(&cuts[i]);
+	if (count == 0)
+		return 0;
+	bytes =
+	    files * sizeof(struct vmt_standing_group) + count * sizeof(struct vmt_standing_range);
+	if (!vmt_buffer_reserve(&memory, bytes) || !memory.bytes)
+		return -ENOMEM;
+	memset(memory.bytes, 0, bytes);
+	result = check(cuts, files, target, threads, leave, memory.bytes);
 	vmt_buffer_free(&memory);
 	return result;
 }

@@ -37,6 +37,7 @@ vmt_leave_is_in_use(const struct vmt_attach *attach, const struct vmt_target *ta
 {
 	struct vmt_standing_range ranges[RANGES] = {{0}};
 	const struct vmt_blob_parameters *parameters = &attach->parameters;
+	struct vmt_standing_group group;
 	uint32_t count = 0;
 	int result;
 
@@ -56,7 +57,8 @@ vmt_leave_is_in_use(const struct vmt_attach *attach, const struct vmt_target *ta
 			ranges[count++] = (struct vmt_standing_range){
 			    .low = veneers->address, .high = veneers->address + veneers->used};
 	}
-	result = vmt_standing_find(target, threads, ranges, count);
+	group = (struct vmt_standing_group){.ranges = ranges, .count = count};
+	result = vmt_standing_find(target, threads, &group, 1);
 	for (uint32_t i = 0; result == 0 && i < count; i++)
 		if (ranges[i].is_occupied)
 			return 1;

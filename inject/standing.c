@@ -8,37 +8,48 @@
 #define STACK_BYTES 65536u /* a stack may end within */
 
 struct look {
-	struct vmt_standing_range *ranges;
+	struct vmt_standing_group *groups;
 	size_t count;
-	uint64_t low; /* of all of them */
-	uint64_t high;
 };
 
 static void
 mark(const struct look *look, uint64_t address)
 {
-	if (address < look->low || address >= look->high)
-		return;
-	for (size_t i = 0; i < look->count; i++)
-		if (address >= look->ranges[i].low && address < look->ranges[i].high)
-			look->ranges[i].is_occupied = true;
+	for (size_t i = 0; i < look->count; i++) {
+		const struct vmt_standing_group *group = &look->groups[i];
+
+		if (address < group->low || address >= group->high)
+			continue;
+		for (size_t j = 0; j < group->count; j++)
+			if (address >= group->ranges[j].low && address < group->ranges[j].high)
+				group->ranges[j].is_occupied = true;
+	}
+}
+
+static void
+begin_group(struct vmt_standing_group *group)
+{
+	group->low = UINT64_MAX;
+	group->high = 0;
+	for (size_t i = 0; i < group->count; i++) {
+		struct vmt_standing_range *range = &group->ranges[i];
+
+		range->is_occupied = false;
+		if (range->low == range->high)
+			continue;
+		if (range->low < group->low)
+			group->low = range->low;
+		if (range->high > group->high)
+			group->high = range->high;
+	}
 }
 
 static struct look
-begin(struct vmt_standing_range *ranges, size_t count)
+begin(struct vmt_standing_group *groups, size_t count)
 {
-	struct look look = {.ranges = ranges, .count = count, .low = UINT64_MAX};
-
-	for (size_t i = 0; i < count; i++) {
-		ranges[i].is_occupied = false;
-		if (ranges[i].low == ranges[i].high)
-			continue;
-		if (ranges[i].low < look.low)
-			look.low = ranges[i].low;
-		if (ranges[i].high > look.high)
-			look.high = ranges[i].high;
-	}
-	return look;
+	for (size_t i = 0; i < count; i++)
+		begin_group(&groups[i]);
+	return (struct look){groups, count};
 }
 
 #if defined(__x86_64__)
@@ -56,10 +67,10 @@ look_at_stack(const struct look *look, const struct vmt_target *target, uint64_t
 
 int
 vmt_standing_find(const struct vmt_target *target, const struct vmt_stopped_threads *threads,
-		  struct vmt_standing_range *ranges, size_t count)
+		  struct vmt_standing_group *groups, size_t count)
 {
 	const struct vmt_stopped_thread *list = vmt_stopped_threads_list(threads);
-	struct look look = begin(ranges, count);
+	struct look look = begin(groups, count);
 
 	for (uint32_t i = 0; i < threads->count; i++) {
 		struct vmt_registers registers;
@@ -82,11 +93,11 @@ vmt_standing_find(const struct vmt_target *target, const struct vmt_stopped_thre
 
 int
 vmt_standing_find(const struct vmt_target *target, const struct vmt_stopped_threads *threads,
-		  struct vmt_standing_range *ranges, size_t count)
+		  struct vmt_standing_group *groups, size_t count)
 {
 	(void)target;
 	(void)threads;
-	(void)begin(ranges, count);
+	(void)begin(groups, count);
 	return -ENOSYS;
 }
 

@@ -22,8 +22,18 @@ struct vmt_standing_range {
 	bool is_occupied; /* filled in */
 };
 
-/* 0, or negative errno: a thread could not be looked at. */
+/* Ranges near to each other: a word is compared with each only where it lies between the lowest and
+ * the highest of them. */
+struct vmt_standing_group {
+	struct vmt_standing_range *ranges;
+	size_t count;
+	uint64_t low; /* both filled in */
+	uint64_t high;
+};
+
+/* Looks at each stack once, for all groups. 0, or negative errno: a thread could not be looked at.
+ */
 int vmt_standing_find(const struct vmt_target *target, const struct vmt_stopped_threads *threads,
-		      struct vmt_standing_range *ranges, size_t count);
+		      struct vmt_standing_group *groups, size_t count);
 
 #endif

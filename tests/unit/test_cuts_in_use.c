@@ -68,6 +68,7 @@ static void
 stop_in_spin(struct child *child)
 {
 	struct vmt_standing_range spin = {.low = (uint64_t)(uintptr_t)spin_of(child)};
+	struct vmt_standing_group group = {.ranges = &spin, .count = 1};
 
 	spin.high = spin.low + 2;
 	for (;;) {
@@ -75,7 +76,7 @@ stop_in_spin(struct child *child)
 		    vmt_stopped_threads_stop(&child->threads, child->pid, 0,
 					     vmt_sys_clock_ns(CLOCK_MONOTONIC) + PATIENCE_NS),
 		    0);
-		assert_int_equal(vmt_standing_find(&child->target, &child->threads, &spin, 1), 0);
+		assert_int_equal(vmt_standing_find(&child->target, &child->threads, &group, 1), 0);
 		if (spin.is_occupied)
 			return;
 		assert_int_equal(vmt_stopped_threads_let_go(&child->threads), 0);
@@ -137,10 +138,10 @@ nothing_is_in_the_way(void **state)
 	(void)state;
 	start(&child);
 	stop_in_spin(&child);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, false), 0);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, false), 0);
 	put_site(&cuts, child.code + 8);
 	put_function(&cuts, child.code + 64);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, false), 0);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, false), 0);
 	assert_int_equal(site(&cuts, 0)->verdict, VMT_SITE_CUT);
 	assert_true(cuts.heap.functions[0].is_led);
 	end(&child);
@@ -163,7 +164,7 @@ other_code_and_two_pages(void **state)
 	put_function(&cuts, child.code + 64);
 	cuts.heap.functions[0].site.original[0] ^= 1;
 	put_function(&cuts, child.code + vmt_page_bytes - 5);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, false), 0);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, false), 0);
 	assert_int_equal(site(&cuts, 0)->verdict, VMT_SITE_UNKNOWN_CODE);
 	assert_int_equal(site(&cuts, 1)->verdict, VMT_SITE_TWO_PAGES);
 	assert_int_equal(site(&cuts, 2)->verdict, VMT_SITE_CUT);
@@ -184,14 +185,15 @@ what_a_thread_stands_in(void **state)
 	stop_in_spin(&child);
 	put_site(&cuts, spin_of(&child) - 2);
 	put_site(&cuts, spin_of(&child)); /* the first byte is where a jump begins, too */
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, false),
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, false),
 			 -EBUSY);
 	assert_int_equal(site(&cuts, 0)->verdict, VMT_SITE_CUT);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, true), 0);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, true), 0);
 	assert_int_equal(site(&cuts, 0)->verdict, VMT_SITE_OCCUPIED);
 	assert_int_equal(site(&cuts, 1)->verdict, VMT_SITE_CUT);
 	site(&cuts, 0)->verdict = VMT_SITE_GO_FORM; /* can't be left out: all is awaited */
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, true), -EBUSY);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, true),
+			 -EBUSY);
 	end(&child);
 	vmt_buffer_free(&cuts.sites);
 }
@@ -206,12 +208,41 @@ a_function_that_a_thread_stands_in(void **state)
 	start(&child);
 	stop_in_spin(&child);
 	put_function(&cuts, spin_of(&child) - 2);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, false),
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, false),
 			 -EBUSY);
 	assert_true(cuts.heap.functions[0].is_led);
-	assert_int_equal(vmt_cuts_in_use_check(&cuts, &child.target, &child.threads, true), 0);
+	assert_int_equal(vmt_cuts_in_use_check(&cuts, 1, &child.target, &child.threads, true), 0);
 	assert_false(cuts.heap.functions[0].is_led);
 	end(&child);
+}
+
+/* Each file's own is left out. */
+static void
+one_file_of_two(void **state)
+{
+	struct vmt_program_cuts cuts[3] = {{.sites_count = 0}};
+	struct child child;
+
+	(void)state;
+	start(&child);
+	stop_in_spin(&child);
+	put_site(&cuts[0], child.code + 8);
+	put_function(&cuts[0], child.code + 64);
+	put_site(&cuts[2], child.code + 24);
+	put_site(&cuts[2], spin_of(&child) - 2);
+	put_function(&cuts[2], spin_of(&child) - 1);
+	assert_int_equal(vmt_cuts_in_use_check(cuts, 2, &child.target, &child.threads, false), 0);
+	assert_int_equal(vmt_cuts_in_use_check(cuts, 3, &child.target, &child.threads, false),
+			 -EBUSY);
+	assert_int_equal(vmt_cuts_in_use_check(cuts, 3, &child.target, &child.threads, true), 0);
+	assert_int_equal(site(&cuts[0], 0)->verdict, VMT_SITE_CUT);
+	assert_true(cuts[0].heap.functions[0].is_led);
+	assert_int_equal(site(&cuts[2], 0)->verdict, VMT_SITE_CUT);
+	assert_int_equal(site(&cuts[2], 1)->verdict, VMT_SITE_OCCUPIED);
+	assert_false(cuts[2].heap.functions[0].is_led);
+	end(&child);
+	vmt_buffer_free(&cuts[0].sites);
+	vmt_buffer_free(&cuts[2].sites);
 }
 
 #endif
@@ -225,6 +256,7 @@ main(void)
 	    cmocka_unit_test(other_code_and_two_pages),
 	    cmocka_unit_test(what_a_thread_stands_in),
 	    cmocka_unit_test(a_function_that_a_thread_stands_in),
+	    cmocka_unit_test(one_file_of_two),
 	};
 
 	vmt_pages_set_size((uint64_t)sysconf(_SC_PAGESIZE));
