@@ -8,11 +8,12 @@
 
 #define MASK_BYTES 8u
 
-/* A stop comes within microseconds where there is a processor for it: at first only others are let
- * run. */
-#define YIELDS 16
+/* A stop comes within microseconds where there is a processor for it: at first there is no nap. Nor
+ * is there a yield: beside other work that gives a processor away for a slice, and the program
+ * stands meanwhile. */
+#define LOOKS 16
 #define FIRST_NAP_NS 5000u
-#define LONGEST_NAP_NS 100000u /* meanwhile the program stands */
+#define LONGEST_NAP_NS 100000u /* where no signal ends it */
 
 long
 vmt_tracee_ask(long request, pid_t tid, uint64_t address, uint64_t data)
@@ -62,21 +63,23 @@ vmt_tracee_write_mask(pid_t tid, uint64_t mask)
 	return (int)vmt_tracee_ask(VMT_PTRACE_SETSIGMASK, tid, MASK_BYTES, (uintptr_t)&mask);
 }
 
-/* Between two looks. */
+#define SIGCHLD_BIT (UINT64_C(1) << (SIGCHLD - 1))
+
+/* Between two looks. SIGCHLD, which is blocked, ends it: it comes with every stop, unless this
+ * process ignores it or another thread takes it. */
 static void
 nap(int round)
 {
+	const uint64_t awaited = SIGCHLD_BIT;
 	uint64_t ns = LONGEST_NAP_NS;
 	struct timespec time;
 
-	if (round < YIELDS) {
-		vmt_sys_call0(SYS_sched_yield);
+	if (round < LOOKS)
 		return;
-	}
-	if (round < YIELDS + 5)
-		ns = FIRST_NAP_NS << (round - YIELDS);
+	if (round < LOOKS + 5)
+		ns = FIRST_NAP_NS << (round - LOOKS);
 	time = (struct timespec){0, (long)ns};
-	vmt_sys_call2(SYS_nanosleep, &time, 0);
+	vmt_sys_call4(SYS_rt_sigtimedwait, &awaited, NULL, &time, MASK_BYTES);
 }
 
 static _Thread_local pid_t left_end;
@@ -112,14 +115,19 @@ take_stop(pid_t tid, int *status)
 	return result;
 }
 
-/* No call waits for a stop and for a time both, without a signal handler. */
-int
-vmt_tracee_wait(pid_t tid, uint64_t deadline_ns, int *status)
+/* 0: nothing has happened. */
+static long
+look_once(pid_t tid, int *status)
+{
+	return tid == left_end ? take_stop(tid, status)
+			       : vmt_sys_call4(SYS_wait4, tid, status, __WALL | WNOHANG, 0);
+}
+
+static int
+wait_blocked(pid_t tid, uint64_t deadline_ns, int *status)
 {
 	for (int round = 0;; round++) {
-		long got = tid == left_end
-			       ? take_stop(tid, status)
-			       : vmt_sys_call4(SYS_wait4, tid, status, __WALL | WNOHANG, 0);
+		long got = look_once(tid, status);
 
 		if (got > 0)
 			return 0;
@@ -129,4 +137,18 @@ vmt_tracee_wait(pid_t tid, uint64_t deadline_ns, int *status)
 			return -ETIMEDOUT;
 		nap(round);
 	}
+}
+
+/* No call waits for a stop and for a time both, without a signal. */
+int
+vmt_tracee_wait(pid_t tid, uint64_t deadline_ns, int *status)
+{
+	const uint64_t blocked = SIGCHLD_BIT;
+	uint64_t before = 0;
+	int result;
+
+	vmt_sys_call4(SYS_rt_sigprocmask, SIG_BLOCK, &blocked, &before, MASK_BYTES);
+	result = wait_blocked(tid, deadline_ns, status);
+	vmt_sys_call4(SYS_rt_sigprocmask, SIG_SETMASK, &before, NULL, MASK_BYTES);
+	return result;
 }

@@ -6,6 +6,7 @@
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/prctl.h>
@@ -104,11 +105,44 @@ an_event_is_told_of_one_whose_end_is_left(void **state)
 	vmt_tracee_leave_end(0);
 }
 
+static bool
+is_blocked(int signal)
+{
+	sigset_t mask;
+
+	assert_int_equal(sigprocmask(SIG_BLOCK, NULL, &mask), 0);
+	return sigismember(&mask, signal) == 1;
+}
+
+/* The wait has another one meanwhile. */
+static void
+the_mask_of_signals_stays(void **state)
+{
+	pid_t child = start();
+	sigset_t child_signal;
+	int status = 0;
+
+	(void)state;
+	sigemptyset(&child_signal);
+	sigaddset(&child_signal, SIGCHLD);
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &child_signal, NULL), 0);
+	assert_stop(child);
+	assert_false(is_blocked(SIGCHLD));
+	assert_int_equal(sigprocmask(SIG_BLOCK, &child_signal, NULL), 0);
+	assert_int_equal(vmt_tracee_wait(child, 0, &status), -ETIMEDOUT);
+	assert_true(is_blocked(SIGCHLD));
+	assert_int_equal(sigprocmask(SIG_UNBLOCK, &child_signal, NULL), 0);
+	assert_int_equal(vmt_tracee_ask(VMT_PTRACE_CONT, child, 0, 0), 0);
+	assert_int_equal(vmt_tracee_wait(child, deadline(), &status), 0);
+	assert_true(WIFEXITED(status));
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(an_end_is_taken),
+	    cmocka_unit_test(the_mask_of_signals_stays),
 	    cmocka_unit_test(an_end_is_left),
 	    cmocka_unit_test(an_event_is_told_of_one_whose_end_is_left),
 	};
