@@ -128,6 +128,7 @@ vmt_attach_stop_let_go(struct vmt_attach_stop *stop)
 	while ((stop->held = vmt_stopped_threads_let_go(&stop->threads)) > 0 &&
 	       vmt_sys_clock_ns(CLOCK_MONOTONIC) < deadline_ns)
 		pause_for(LET_GO_NS);
+	vmt_urgent_end(&stop->urgent);
 	return vmt_sys_clock_ns(CLOCK_MONOTONIC) - stop->began_ns;
 }
 
@@ -138,6 +139,7 @@ try_once(struct vmt_attach_stop *stop,
 {
 	int result;
 
+	vmt_urgent_begin(&stop->urgent);
 	stop->began_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 	result = vmt_stopped_threads_stop(&stop->threads, stop->target->pid, 0,
 					  stop->began_ns + STOP_NS);

@@ -1,7 +1,8 @@
 /*
  * attach_stop.h: a moment in which all threads of a process stand, one of which can make calls
  *
- * Single-threaded. Errors: negative errno.
+ * The calling thread is urgent (urgent.h) until they have been let go. Single-threaded. Errors:
+ * negative errno.
  */
 #ifndef VMT_ATTACH_STOP_H
 #define VMT_ATTACH_STOP_H
@@ -9,6 +10,7 @@
 #include "inject/return_frame.h"
 #include "inject/stopped_threads.h"
 #include "inject/target_memory.h"
+#include "inject/urgent.h"
 
 #include <stdint.h>
 #include <sys/types.h>
@@ -21,7 +23,8 @@ struct vmt_attach_stop {
 	bool may_do_without; /* the last attempt may find none: agent is 0 then */
 	uint64_t began_ns;
 	uint64_t patience_ns; /* for how long it is tried to let threads go */
-	uint32_t held;	      /* threads that could not be let go: by this process's end alone */
+	struct vmt_urgent urgent;
+	uint32_t held; /* threads that could not be let go: by this process's end alone */
 };
 
 /* While it runs: looks for what guarded calls need. The caller closes it, also after an error. */
