@@ -63,41 +63,51 @@ await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, u
 }
 
 struct vmt_session_slot *
-vmt_exec_request_make(struct vmt_session *session, uint32_t pid, uint64_t patience_ns)
+vmt_exec_request_make(struct vmt_session *session, const struct vmt_exec_asker *asker,
+		      uint64_t patience_ns)
 {
 	struct vmt_session_slot *slot = vmt_session_claim(session);
 
 	if (slot) {
-		vmt_atomic_store_relaxed(&slot->pid, pid);
+		vmt_atomic_store_relaxed(&slot->pid, asker->pid);
+		vmt_atomic_store_relaxed(&slot->exec.thread, asker->thread);
+		vmt_atomic_store_relaxed(&slot->exec.spawns, asker->spawns);
 		vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
 		vmt_exec_request_wake(session);
 		if (await_answer(session, slot, patience_ns) == VMT_SESSION_EXEC_SEIZED)
 			return slot;
-		(void)vmt_session_release(slot, pid);
+		(void)vmt_session_release(slot, asker->pid);
 	}
 	vmt_atomic_add_relaxed(&session->execs_missed, 1);
 	return NULL;
 }
 
+static bool
+is_of(const struct vmt_session_slot *slot, const struct vmt_exec_asker *asker)
+{
+	return vmt_atomic_load_acquire(&slot->state) == VMT_SESSION_EXEC_SEIZED &&
+	       vmt_atomic_load_relaxed(&slot->pid) == asker->pid &&
+	       vmt_atomic_load_relaxed(&slot->exec.thread) == asker->thread;
+}
+
 struct vmt_session_slot *
-vmt_exec_request_find(struct vmt_session *session, uint32_t pid)
+vmt_exec_request_find(struct vmt_session *session, const struct vmt_exec_asker *asker)
 {
 	uint32_t used = vmt_session_slots_used(session);
 
 	for (uint32_t i = 0; i < used; i++)
-		if (vmt_atomic_load_acquire(&session->slots[i].state) == VMT_SESSION_EXEC_SEIZED &&
-		    vmt_atomic_load_relaxed(&session->slots[i].pid) == pid)
+		if (is_of(&session->slots[i], asker))
 			return &session->slots[i];
 	return NULL;
 }
 
 void
-vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot, uint32_t pid)
+vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot,
+		      const struct vmt_exec_asker *asker)
 {
 	uint32_t state = VMT_SESSION_EXEC_SEIZED;
 
-	if (vmt_atomic_load_relaxed(&slot->pid) == pid &&
-	    vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_FAILED))
+	if (is_of(slot, asker) && vmt_atomic_cas(&slot->state, &state, VMT_SESSION_EXEC_FAILED))
 		vmt_exec_request_wake(session);
 }
 

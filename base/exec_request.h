@@ -7,9 +7,9 @@
  *            -> (server) REFUSED -> (asker) FREE
  *            -> (asker, whose patience is over) FREE
  *
- * The server traces the asker from SEIZED on, until its exec or FAILED. A dead asker's slot is the
- * collector's to free. Nobody waits without a bound. Thread and signal safe; the asker's part makes
- * system calls and touches no memory but its stack and the session.
+ * The server traces the asker's thread from SEIZED on, until its exec, its child's, or FAILED. A
+ * dead asker's slot is the collector's to free. Nobody waits without a bound. Thread and signal
+ * safe; the asker's part makes system calls and touches no memory but its stack and the session.
  */
 #ifndef VMT_EXEC_REQUEST_H
 #define VMT_EXEC_REQUEST_H
@@ -22,15 +22,24 @@
 /* Whether somebody may answer. */
 bool vmt_exec_request_is_served(const struct vmt_session *session);
 
-/* Asker: the main thread of process `pid`. The slot when it has been seized; NULL: it will not be,
- * which is counted (execs_missed). */
-struct vmt_session_slot *vmt_exec_request_make(struct vmt_session *session, uint32_t pid,
+/* A thread of a process, by the kernel's ids. */
+struct vmt_exec_asker {
+	uint32_t pid;
+	uint32_t thread;
+	bool spawns; /* a vfork child that it is about to make will execute */
+};
+
+/* Asker: the slot when its thread has been seized; NULL: it will not be, which is counted
+ * (execs_missed). */
+struct vmt_session_slot *vmt_exec_request_make(struct vmt_session *session,
+					       const struct vmt_exec_asker *asker,
 					       uint64_t patience_ns);
-/* What make gave this process, unless the server has let it go since; else NULL. */
-struct vmt_session_slot *vmt_exec_request_find(struct vmt_session *session, uint32_t pid);
+/* What make gave this thread, unless the server has let it go since; else NULL. */
+struct vmt_session_slot *vmt_exec_request_find(struct vmt_session *session,
+					       const struct vmt_exec_asker *asker);
 /* Nothing, where the server has let it go before and the slot is another's. */
 void vmt_exec_request_fail(struct vmt_session *session, struct vmt_session_slot *slot,
-			   uint32_t pid);
+			   const struct vmt_exec_asker *asker);
 
 /* Server: the next slot that asks; NULL: none. */
 struct vmt_session_slot *vmt_exec_request_next(struct vmt_session *session);

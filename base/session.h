@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 9u
+#define VMT_SESSION_VERSION 10u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
@@ -46,7 +46,13 @@ enum vmt_session_state {
 struct vmt_session_slot {
 	uint32_t state; /* enum vmt_session_state */
 	uint32_t pid;
-	uint64_t random_id; /* of the trace */
+	union {
+		uint64_t random_id; /* of the trace */
+		struct {
+			uint32_t thread; /* that asks */
+			uint32_t spawns; /* 1: its child will execute; 0: it does so itself */
+		} exec;
+	};
 	char path[VMT_SESSION_PATH_BYTES];
 };
 

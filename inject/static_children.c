@@ -255,6 +255,13 @@ let_held_go(struct vmt_static_children *children)
 	children->held_count = kept;
 }
 
+/* Who is traced until it executes. A thread that is not its process's first has that one's number
+ * from its exec on. */
+struct executor {
+	pid_t pid;
+	pid_t tid;
+};
+
 /* Whether its exec has failed, or lasts for too long. */
 static bool
 is_over(struct vmt_static_children *children, const struct vmt_session_slot *slot,
@@ -268,50 +275,111 @@ is_over(struct vmt_static_children *children, const struct vmt_session_slot *slo
 	return true;
 }
 
+/* From who makes a child to that child, which is traced from its birth on. */
 static void
-attend(struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t pid)
+turn_to_child(struct executor *executor)
+{
+	uint64_t child = 0;
+	int error =
+	    (int)vmt_tracee_ask(VMT_PTRACE_GETEVENTMSG, executor->tid, 0, (uintptr_t)&child);
+
+	(void)vmt_tracee_ask(VMT_PTRACE_DETACH, executor->tid, 0, 0);
+	if (error == 0)
+		executor->pid = executor->tid = (pid_t)child;
+	leave_end(executor->pid);
+}
+
+/* False: there is nothing more to wait for. */
+static bool
+take_stop(struct vmt_static_children *children, struct executor *executor, int status)
+{
+	if (!WIFSTOPPED(status))
+		return false;
+	switch (vmt_tracee_event(status)) {
+	case VMT_PTRACE_EVENT_EXEC:
+		start(children, executor->pid);
+		return false;
+	case VMT_PTRACE_EVENT_VFORK:
+		turn_to_child(executor);
+		return true;
+	default:
+		pass_on(executor->tid, status);
+		return true;
+	}
+}
+
+/* False: there is nothing more to wait for. */
+static bool
+wait_for_stop(struct vmt_static_children *children, struct executor *executor)
+{
+	int status;
+	int result =
+	    vmt_tracee_wait(executor->tid, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LOOK_NS, &status);
+
+	if (result == 0)
+		return take_stop(children, executor, status);
+	if (result == -ECHILD && executor->tid != executor->pid) {
+		executor->tid = executor->pid;
+		return true;
+	}
+	return result == -ETIMEDOUT;
+}
+
+static void
+attend(struct vmt_static_children *children, const struct vmt_session_slot *slot,
+       struct executor executor)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
-	int status;
 
 	while (!is_over(children, slot, until_ns)) {
-		uint64_t look_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + LOOK_NS;
-		int result = vmt_tracee_wait(pid, look_ns, &status);
-
-		if (result == 0 && !WIFSTOPPED(status))
-			return;
-		if (result == 0 && vmt_tracee_event(status) == VMT_PTRACE_EVENT_EXEC) {
-			start(children, pid);
-			return;
-		}
-		if (result == 0)
-			pass_on(pid, status);
-		else if (result != -ETIMEDOUT)
+		if (!wait_for_stop(children, &executor))
 			return;
 		if (children->held_count != 0) {
 			let_held_go(children);
-			leave_end(pid);
+			leave_end(executor.pid);
 		}
 	}
-	let_go(children, pid);
+	let_go(children, executor.tid);
+}
+
+static long
+seize(const struct vmt_session_slot *slot, pid_t tid)
+{
+	uint32_t options = vmt_atomic_load_relaxed(&slot->exec.spawns) != 0
+			       ? VMT_PTRACE_O_EXEC | VMT_PTRACE_O_VFORK
+			       : VMT_PTRACE_O_EXEC;
+
+	return tid > 0 ? vmt_tracee_ask(VMT_PTRACE_SEIZE, tid, 0, options) : -ESRCH;
+}
+
+/* Of a thread that has gone nobody takes the answer. */
+static void
+refuse(struct vmt_session_slot *slot, pid_t pid, long error)
+{
+	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED) || error != -ESRCH)
+		return;
+	vmt_exec_request_free(slot, (uint32_t)pid);
 }
 
 static void
 serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 {
-	pid_t pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid);
+	struct executor executor = {.pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid),
+				    .tid = (pid_t)vmt_atomic_load_relaxed(&slot->exec.thread)};
+	pid_t pid = executor.pid;
+	long error =
+	    children->held_count == VMT_STATIC_CHILDREN_HELD ? -EAGAIN : seize(slot, executor.tid);
 
-	if (pid <= 0 || children->held_count == VMT_STATIC_CHILDREN_HELD ||
-	    vmt_tracee_ask(VMT_PTRACE_SEIZE, pid, 0, VMT_PTRACE_O_EXEC) < 0) {
-		(void)vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED);
+	if (error < 0) {
+		refuse(slot, pid, error);
 		return;
 	}
 	leave_end(pid);
 	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_SEIZED)) {
-		let_go(children, pid);
+		let_go(children, executor.tid);
 		return;
 	}
-	attend(children, slot, pid);
+	attend(children, slot, executor);
 	vmt_exec_request_free(slot, (uint32_t)pid);
 }
 

@@ -98,37 +98,44 @@ read_interpreter(int fd, char line[SCRIPT_BYTES])
 	return *at ? at : NULL;
 }
 
-/* The path is the kernel's alone to read: it may point nowhere. Negative errno: it is no file. */
+/* The path is the kernel's alone to read: it may point nowhere. Negative errno: it is no file.
+ * What has a status but can't be found is the directory itself: the path is "". */
 static int
-open_file(int directory, const char *path)
+open_file(int directory, const char *path, bool *is_opened)
 {
 	struct stat status;
+	int fd;
 
+	*is_opened = false;
+	if (!path)
+		return directory;
 	if (vmt_sys_call4(SYS_newfstatat, directory, path, &status, AT_EMPTY_PATH) < 0 ||
 	    !S_ISREG(status.st_mode))
 		return -ENOEXEC;
-	return (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC, 0);
+	fd = (int)vmt_sys_call4(SYS_openat, directory, path, O_RDONLY | O_CLOEXEC | O_NONBLOCK, 0);
+	*is_opened = fd >= 0;
+	return fd == -ENOENT ? directory : fd;
 }
 
-/* What has a status but can't be found is the directory itself: the path is "". */
+/* Without a path it is the directory itself. */
 static bool
 is_static_file(int directory, const char *path)
 {
 	char line[SCRIPT_BYTES];
 
-	for (unsigned i = 0; path && i <= SCRIPTS_MOST; i++) {
-		int fd = open_file(directory, path);
+	for (unsigned i = 0; i <= SCRIPTS_MOST; i++) {
+		bool is_opened;
+		int fd = open_file(directory, path, &is_opened);
 		bool found;
 
-		if (fd == -ENOENT && directory >= 0)
-			return is_static(directory);
 		if (fd < 0)
 			return false;
 		path = read_interpreter(fd, line);
 		found = !path && is_static(fd);
-		vmt_sys_close(fd);
-		if (found)
-			return true;
+		if (is_opened)
+			vmt_sys_close(fd);
+		if (found || !path)
+			return found;
 		directory = AT_FDCWD;
 	}
 	return false;
@@ -147,9 +154,8 @@ is_static_found(const struct vmt_static_exec *exec)
 static bool
 loads_nothing(const struct vmt_static_exec *exec)
 {
-	if (!exec->path)
-		return exec->directory >= 0 && is_static(exec->directory);
-	if (exec->search && !vmt_text_find_byte(exec->path, vmt_text_string_bytes(exec->path), '/'))
+	if (exec->search && exec->path &&
+	    !vmt_text_find_byte(exec->path, vmt_text_string_bytes(exec->path), '/'))
 		return is_static_found(exec);
 	return is_static_file(exec->directory, exec->path);
 }
@@ -170,20 +176,26 @@ is_known_by_number(const struct vmt_session *session)
 	return own != 0 && own == session->pid_namespace;
 }
 
+static struct vmt_exec_asker
+this_thread(void)
+{
+	return (struct vmt_exec_asker){.pid = (uint32_t)vmt_sys_call0(SYS_getpid),
+				       .thread = (uint32_t)vmt_sys_call0(SYS_gettid)};
+}
+
 /* While visiting. */
 static struct vmt_session_slot *
 announce(const struct vmt_static_exec *exec)
 {
 	struct vmt_session *session = vmt_recording.session;
-	uint32_t pid;
+	struct vmt_exec_asker asker;
 
-	if (!session || !vmt_exec_request_is_served(session))
-		return NULL;
-	pid = (uint32_t)vmt_sys_call0(SYS_getpid);
-	if (pid != (uint32_t)vmt_sys_call0(SYS_gettid) || !loads_nothing(exec) ||
+	if (!session || !vmt_exec_request_is_served(session) || !loads_nothing(exec) ||
 	    !is_known_by_number(session))
 		return NULL;
-	return vmt_exec_request_make(session, pid, patience_ns());
+	asker = this_thread();
+	asker.spawns = exec->spawns;
+	return vmt_exec_request_make(session, &asker, patience_ns());
 }
 
 struct vmt_session_slot *
@@ -202,11 +214,13 @@ vmt_static_exec_announce(const struct vmt_static_exec *exec)
 void
 vmt_static_exec_failed(struct vmt_session_slot *slot)
 {
+	struct vmt_exec_asker asker;
+
 	if (!slot || !vmt_guard_visit())
 		return;
+	asker = this_thread();
 	if (vmt_recording.session)
-		vmt_exec_request_fail(vmt_recording.session, slot,
-				      (uint32_t)vmt_sys_call0(SYS_getpid));
+		vmt_exec_request_fail(vmt_recording.session, slot, &asker);
 	vmt_guard_end_visit();
 }
 
@@ -214,12 +228,13 @@ struct vmt_session_slot *
 vmt_static_exec_find(void)
 {
 	struct vmt_session_slot *slot = NULL;
+	struct vmt_exec_asker asker;
 
 	if (!vmt_guard_syscalls_allowed() || !vmt_guard_visit())
 		return NULL;
+	asker = this_thread();
 	if (vmt_recording.session)
-		slot = vmt_exec_request_find(vmt_recording.session,
-					     (uint32_t)vmt_sys_call0(SYS_getpid));
+		slot = vmt_exec_request_find(vmt_recording.session, &asker);
 	vmt_guard_end_visit();
 	return slot;
 }

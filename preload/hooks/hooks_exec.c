@@ -55,7 +55,7 @@ has_returned(struct vmt_hooks_exec exec, int result, const void *frame)
 VMT_EXPORT int
 execve(const char *path, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
+	const struct vmt_static_exec what = {.directory = AT_FDCWD, .path = path};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -65,7 +65,7 @@ execve(const char *path, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execveat(int directory, const char *path, char *const argv[], char *const envp[], int flags)
 {
-	const struct vmt_static_exec what = {directory, path, NULL};
+	const struct vmt_static_exec what = {.directory = directory, .path = path};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 	long result =
@@ -81,7 +81,7 @@ execveat(int directory, const char *path, char *const argv[], char *const envp[]
 VMT_EXPORT int
 fexecve(int fd, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {fd, NULL, NULL};
+	const struct vmt_static_exec what = {.directory = fd};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -91,7 +91,7 @@ fexecve(int fd, char *const argv[], char *const envp[])
 VMT_EXPORT int
 execv(const char *path, char *const argv[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
+	const struct vmt_static_exec what = {.directory = AT_FDCWD, .path = path};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -101,7 +101,8 @@ execv(const char *path, char *const argv[])
 VMT_EXPORT int
 execvp(const char *file, char *const argv[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
+	const struct vmt_static_exec what = {
+	    .directory = AT_FDCWD, .path = file, .search = vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
@@ -111,11 +112,59 @@ execvp(const char *file, char *const argv[])
 VMT_EXPORT int
 execvpe(const char *file, char *const argv[], char *const envp[])
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
+	const struct vmt_static_exec what = {
+	    .directory = AT_FDCWD, .path = file, .search = vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	struct vmt_hooks_exec exec = vmt_hooks_process_begin_exec(&what, frame);
 
 	return has_returned(exec, vmt_real()->execvpe(file, argv, envp), frame);
+}
+
+/* The child is made within libc, and shares this process's memory until it executes: who records a
+ * program that loads no library is asked for before. */
+static struct vmt_session_slot *
+announce_spawn(const char *path, bool is_searched)
+{
+	const struct vmt_static_exec what = {.directory = AT_FDCWD,
+					     .path = path,
+					     .search = is_searched ? vmt_search_path_find : NULL,
+					     .spawns = true};
+	int saved_errno = errno;
+	struct vmt_session_slot *slot = path ? vmt_static_exec_announce(&what) : NULL;
+
+	errno = saved_errno;
+	return slot;
+}
+
+static int
+has_spawned(struct vmt_session_slot *slot, int error)
+{
+	int saved_errno = errno;
+
+	if (error != 0)
+		vmt_static_exec_failed(slot);
+	errno = saved_errno;
+	return error;
+}
+
+VMT_EXPORT int
+posix_spawn(pid_t *pid, const char *path, const posix_spawn_file_actions_t *actions,
+	    const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	struct vmt_session_slot *slot = announce_spawn(path, false);
+
+	return has_spawned(slot,
+			   vmt_real()->posix_spawn(pid, path, actions, attributes, argv, envp));
+}
+
+VMT_EXPORT int
+posix_spawnp(pid_t *pid, const char *file, const posix_spawn_file_actions_t *actions,
+	     const posix_spawnattr_t *attributes, char *const argv[], char *const envp[])
+{
+	struct vmt_session_slot *slot = announce_spawn(file, true);
+
+	return has_spawned(slot,
+			   vmt_real()->posix_spawnp(pid, file, actions, attributes, argv, envp));
 }
 
 /* Arguments of a list after the first, with their NULL; INT_MAX: too many. */
@@ -163,7 +212,7 @@ copy_list(char **argv, const char *first, va_list *rest)
 VMT_EXPORT int
 execl(const char *path, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
+	const struct vmt_static_exec what = {.directory = AT_FDCWD, .path = path};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
@@ -176,7 +225,8 @@ execl(const char *path, const char *first, ...)
 VMT_EXPORT int
 execlp(const char *file, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, file, vmt_search_path_find};
+	const struct vmt_static_exec what = {
+	    .directory = AT_FDCWD, .path = file, .search = vmt_search_path_find};
 	const void *frame = __builtin_frame_address(0);
 	char **argv;
 	struct vmt_hooks_exec exec;
@@ -189,7 +239,7 @@ execlp(const char *file, const char *first, ...)
 VMT_EXPORT int
 execle(const char *path, const char *first, ...)
 {
-	const struct vmt_static_exec what = {AT_FDCWD, path, NULL};
+	const struct vmt_static_exec what = {.directory = AT_FDCWD, .path = path};
 	const void *frame = __builtin_frame_address(0);
 	char *const *envp;
 	char **argv;

@@ -17,6 +17,7 @@
 #define VMT_REAL_H
 
 #include <pthread.h>
+#include <spawn.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>

@@ -56,25 +56,35 @@ test_recorded(void **state)
 	run_free(&run);
 }
 
-/* What runs a script is a program, too. */
+static void
+check_script(const char *const argv[])
+{
+	struct run run;
+
+	record(&run, scratch_file(PATTERN), NULL, argv);
+	assert_int_equal(run.exit_status, 37);
+	successor_check(strtoll(run.out, NULL, 10));
+	assert_null(strstr(run.err, "not recorded"));
+	run_free(&run);
+}
+
+/* What runs a script is a program, too, whether the script is named or open. */
 static void
 test_script(void **state)
 {
-	const char *script = scratch_file("script");
-	const char *const argv[] = {"sh", "-c", "\"$1\" & echo $!; wait $!", "sh", script, NULL};
+	char *script = strdup(scratch_file("script"));
 	FILE *file = fopen(script, "w");
-	struct run run;
 
 	(void)state;
 	assert_non_null(file);
 	fprintf(file, "#!%s 0\n", built("tests/target/static_successor"));
 	assert_int_equal(fclose(file), 0);
 	assert_int_equal(chmod(script, 0755), 0);
-	record(&run, scratch_file(PATTERN), NULL, argv);
-	assert_int_equal(run.exit_status, 37);
-	successor_check(strtoll(run.out, NULL, 10));
-	assert_null(strstr(run.err, "not recorded"));
-	run_free(&run);
+	check_script(
+	    (const char *const[]){"sh", "-c", "\"$1\" & echo $!; wait $!", "sh", script, NULL});
+	check_script(
+	    (const char *const[]){built("tests/target/exec_kinds"), "script", script, NULL});
+	free(script);
 }
 
 /* What was found in its file serves each later start. */
@@ -214,16 +224,42 @@ test_failed_exec_interrupts_nothing(void **state)
 {
 	const char *program = scratch_file("kept");
 	const char *const copy[] = {"cp", built("tests/target/static_successor"), program, NULL};
-	const char *const argv[] = {built("tests/target/failed_exec_waits"), program, NULL};
+	const char *const argv[][4] = {
+	    {built("tests/target/failed_exec_waits"), program, NULL},
+	    {built("tests/target/failed_exec_waits"), program, "thread", NULL}};
 	struct run run;
 
 	(void)state;
 	run_program(&run, copy, NULL);
 	run_free(&run);
 	assert_int_equal(chmod(program, 0644), 0);
-	record(&run, scratch_file("waits.vmt"), NULL, argv);
-	assert_int_equal(run.exit_status, 0);
-	run_free(&run);
+	for (size_t i = 0; i < 2; i++) {
+		record(&run, scratch_file("waits.vmt"), NULL, argv[i]);
+		assert_int_equal(run.exit_status, 0);
+		run_free(&run);
+	}
+}
+
+/* By functions of libc's and a system call, in any thread; a script's interpreter; by a child. */
+static void
+test_in_each_way(void **state)
+{
+	static const char *const ways[] = {"plain", "syscall", "thread",   "shared",
+					   "vfork", "spawn",   "searched", "begets"};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(ways) / sizeof(ways[0]); i++) {
+		const char *const argv[] = {built("tests/target/exec_kinds"), ways[i],
+					    built("tests/target/static_successor"), "0", NULL};
+		struct run run;
+
+		record(&run, scratch_file(PATTERN), NULL, argv);
+		assert_int_equal(run.exit_status, i < 4 ? 37 : 7);
+		if (!successor_is_recorded(strtoll(run.out, NULL, 10)))
+			fail_msg("%s: not recorded: %s", ways[i], run.err);
+		assert_null(strstr(run.err, "not recorded"));
+		run_free(&run);
+	}
 }
 
 /* What the kernel refuses it refuses with the same error, whatever the pointers. */
@@ -431,6 +467,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_recorded),
+	    cmocka_unit_test(test_in_each_way),
 	    cmocka_unit_test(test_left_out),
 	    cmocka_unit_test(test_chosen),
 	    cmocka_unit_test(test_privileged),

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <spawn.h>
 #include <sys/mman.h>
 #include <sys/syscall.h>
 
@@ -25,6 +26,15 @@ say(const char *what, int which, long result)
 	fflush(stdout);
 }
 
+/* libc reads the arguments itself. */
+static int
+spawn(const char *path, char *const environment[])
+{
+	pid_t child;
+
+	return posix_spawn(&child, path, NULL, NULL, none, environment);
+}
+
 static NOINLINE void
 try_path(int which, const char *path, char *const argv[], int directory)
 {
@@ -36,6 +46,7 @@ try_path(int which, const char *path, char *const argv[], int directory)
 	say("syscall execve", which, syscall(SYS_execve, path, argv, environ));
 	say("syscall execveat", which,
 	    syscall(SYS_execveat, directory, path, argv, environ, AT_EMPTY_PATH));
+	say("posix_spawn", which, spawn(path, environ));
 }
 
 int
@@ -64,6 +75,7 @@ main(int argc, char **argv)
 	say("program", 2, execve(argv[1], none, bad_list));
 	say("program", 3, execveat(program, "", bad_list, environ, AT_EMPTY_PATH));
 	say("program", 4, fexecve(program, bad_list, environ));
+	say("program", 5, spawn(argv[1], bad_list));
 	say("asked", 1, execveat(program, "", none, environ, AT_EMPTY_PATH | AT_EXECVE_CHECK));
 	say("asked", 2, execveat(directory, argv[1], none, environ, AT_EXECVE_CHECK));
 	say("searched", 1, execvp("", none));

@@ -1,16 +1,24 @@
 /* Goes on as another program, or tries to, in the way that is asked for:
  *
- *     exec_kinds plain|unset|syscall|raw|thread|shared|failed|vfork|spawn PROGRAM [ARGUMENT...]
+ *     exec_kinds plain|unset|syscall|raw|thread|shared|failed|script|
+ *                vfork|spawn|searched|begets PROGRAM [ARGUMENT...]
  *
  * unset leaves LD_PRELOAD out; raw makes the system call in a way that no hook sees; thread execs
  * in a second one; shared leaves a process behind that uses the same memory until the program has
- * ended; failed tries a program that is not there, and ends with status 5. vfork and spawn run the
- * program as a child, and end with status 7. */
+ * ended; failed tries a program that is not there, and ends with status 5; script is a descriptor.
+ * vfork and those behind it run the program as a child, and end with status 7: searched finds it in
+ * PATH after one that is not there; begets starts it in a second thread. The number of the process
+ * that executes is printed. */
 #include "tests/target/truth.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <sched.h>
 #include <spawn.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
@@ -65,14 +73,33 @@ exec_beside_another(void)
 	execv(command[0], command);
 }
 
-static void
-run_child(const char *how)
+/* Without a slash in its name, by its directory alone. */
+static int
+spawn_searched(pid_t *child)
 {
+	static char path[4096];
+	char *slash;
+
+	snprintf(path, sizeof(path), "%s", command[0]);
+	slash = strrchr(path, '/');
+	*slash = '\0';
+	setenv("PATH", path, 1);
+	if (posix_spawnp(child, "not-there-at-all", NULL, NULL, command, environ) != ENOENT)
+		truth_die("posix_spawnp");
+	return posix_spawnp(child, slash + 1, NULL, NULL, command, environ);
+}
+
+static void *
+run_child(void *way)
+{
+	const char *how = way;
+	int error = 0;
 	pid_t child;
 
-	if (strcmp(how, "spawn") == 0) {
-		if (posix_spawn(&child, command[0], NULL, NULL, command, environ) != 0)
-			truth_die("posix_spawn");
+	if (strcmp(how, "searched") == 0) {
+		error = spawn_searched(&child);
+	} else if (strcmp(how, "vfork") != 0) {
+		error = posix_spawn(&child, command[0], NULL, NULL, command, environ);
 	} else {
 		child = vfork();
 		if (child == 0) {
@@ -80,18 +107,32 @@ run_child(const char *how)
 			_exit(127);
 		}
 	}
-	if (waitpid(child, NULL, 0) != child)
-		truth_die("waitpid");
+	if (error != 0 || waitpid(child, NULL, 0) != child)
+		truth_die("child");
+	dprintf(1, "%d\n", child);
 	_exit(7);
 }
 
-int
-main(int argc, char **argv)
+static void
+run_in_thread(void *(*function)(void *), void *argument)
 {
-	const char *how = argc > 2 ? argv[1] : "";
 	pthread_t thread;
 
-	command = argv + 2;
+	if (pthread_create(&thread, NULL, function, argument) == 0)
+		pthread_join(thread, NULL);
+}
+
+static bool
+is_by_child(const char *how)
+{
+	return strcmp(how, "vfork") == 0 || strcmp(how, "spawn") == 0 ||
+	       strcmp(how, "searched") == 0 || strcmp(how, "begets") == 0;
+}
+
+static void
+replace(const char *how)
+{
+	dprintf(1, "%d\n", getpid());
 	if (strcmp(how, "unset") == 0)
 		unsetenv("LD_PRELOAD");
 	if (strcmp(how, "plain") == 0 || strcmp(how, "unset") == 0) {
@@ -101,15 +142,28 @@ main(int argc, char **argv)
 	} else if (strcmp(how, "raw") == 0) {
 		(void)exec_unseen();
 	} else if (strcmp(how, "thread") == 0) {
-		if (pthread_create(&thread, NULL, exec_in_thread, NULL) == 0)
-			pthread_join(thread, NULL);
+		run_in_thread(exec_in_thread, NULL);
 	} else if (strcmp(how, "shared") == 0) {
 		exec_beside_another();
-	} else if (strcmp(how, "vfork") == 0 || strcmp(how, "spawn") == 0) {
-		run_child(how);
+	} else if (strcmp(how, "script") == 0) {
+		fexecve(open(command[0], O_RDONLY), command, environ);
 	} else if (strcmp(how, "failed") == 0) {
 		execv("/nonexistent/program", command);
 		_exit(5);
 	}
+}
+
+int
+main(int argc, char **argv)
+{
+	char *how = argc > 2 ? argv[1] : argv[0];
+
+	command = argv + 2;
+	if (strcmp(how, "begets") == 0)
+		run_in_thread(run_child, how);
+	else if (is_by_child(how))
+		run_child(how);
+	else
+		replace(how);
 	truth_die("exec");
 }

@@ -1,5 +1,7 @@
-/* Executes a program that it may not execute, and waits then: failed_exec_waits PROGRAM. Prints
- * "ok" where no wait was interrupted: there is no handler, and so nothing that could. */
+/* Executes a program that it may not execute, and waits then: failed_exec_waits PROGRAM [thread].
+ * Prints "ok" where no wait was interrupted: there is no handler, and so nothing that could.
+ * "thread": in a second thread. */
+#include <pthread.h>
 #include <stdio.h>
 #include <sys/epoll.h>
 #include <unistd.h>
@@ -9,20 +11,46 @@
 
 extern char **environ;
 
-int
-main(int argc, char **argv)
+static char **command;
+
+static int
+execute_and_wait(void)
 {
 	int epoll = epoll_create1(EPOLL_CLOEXEC);
+	char *arguments[] = {command[0], NULL};
 
-	if (argc != 2 || epoll < 0)
+	if (epoll < 0)
 		return 1;
 	for (int i = 0; i < ROUNDS; i++) {
 		struct epoll_event event;
 
-		if (execve(argv[1], argv + 1, environ) == 0)
+		if (execve(arguments[0], arguments, environ) == 0)
 			return 2;
 		if (epoll_wait(epoll, &event, 1, WAIT_MS) != 0)
 			return 3;
 	}
 	return puts("ok") < 0;
+}
+
+static void *
+run(void *result)
+{
+	*(int *)result = execute_and_wait();
+	return NULL;
+}
+
+int
+main(int argc, char **argv)
+{
+	int result = 4;
+	pthread_t thread;
+
+	if (argc < 2)
+		return 1;
+	command = argv + 1;
+	if (argc == 2)
+		return execute_and_wait();
+	if (pthread_create(&thread, NULL, run, &result) == 0)
+		pthread_join(thread, NULL);
+	return result;
 }

@@ -289,6 +289,9 @@ names_left_out_are_kept_once_and_bounded(void **state)
 static void
 a_slot_is_freed_once(void **state)
 {
+	static const struct vmt_exec_asker asker = {.pid = 8, .thread = 9};
+	static const struct vmt_exec_asker other_process = {.pid = 7, .thread = 9};
+	static const struct vmt_exec_asker other_thread = {.pid = 8, .thread = 8};
 	struct vmt_session *session;
 	struct vmt_session_slot *slot;
 
@@ -303,15 +306,18 @@ a_slot_is_freed_once(void **state)
 	assert_ptr_equal(vmt_session_claim(session), slot);
 	assert_false(vmt_session_release(slot, 7));
 	slot->pid = 8;
+	slot->exec.thread = 9;
 	slot->state = VMT_SESSION_EXEC_SEIZED;
-	assert_ptr_equal(vmt_exec_request_find(session, 8), slot);
-	assert_null(vmt_exec_request_find(session, 7));
+	assert_ptr_equal(vmt_exec_request_find(session, &asker), slot);
+	assert_null(vmt_exec_request_find(session, &other_process));
+	assert_null(vmt_exec_request_find(session, &other_thread));
 	vmt_exec_request_free(slot, 7);
-	vmt_exec_request_fail(session, slot, 7);
+	vmt_exec_request_fail(session, slot, &other_process);
+	vmt_exec_request_fail(session, slot, &other_thread);
 	assert_int_equal(slot->state, VMT_SESSION_EXEC_SEIZED);
-	vmt_exec_request_fail(session, slot, 8);
+	vmt_exec_request_fail(session, slot, &asker);
 	assert_true(vmt_exec_request_has_failed(slot));
-	assert_null(vmt_exec_request_find(session, 8));
+	assert_null(vmt_exec_request_find(session, &asker));
 	vmt_exec_request_free(slot, 8);
 	assert_int_equal(slot->state, VMT_SESSION_FREE);
 	munmap(session, sizeof(*session));
