@@ -31,8 +31,11 @@
 #define VMT_FEATURES_REQUIRED UINT64_C(0x00000000ffffffff)
 #define VMT_FEATURE_THINNED UINT64_C(1)	      /* chunks may have a level of thin.h other than 0 */
 #define VMT_FEATURE_STACKS_SHARED UINT64_C(2) /* stacks share their outer frames: stack_table.h */
-#define VMT_FEATURES_KNOWN (VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED)
-#define VMT_MAX_SHARDS 16u
+#define VMT_FEATURE_MANY_SHARDS UINT64_C(4)   /* shards is more than VMT_FEW_SHARDS */
+#define VMT_FEATURES_KNOWN                                                                         \
+	(VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED | VMT_FEATURE_MANY_SHARDS)
+#define VMT_FEW_SHARDS 16u /* that every reader knows */
+#define VMT_MAX_SHARDS 64u
 #define VMT_NAME_BYTES 16u /* TASK_COMM_LEN, NULs to its end */
 #define VMT_EXE_BYTES 512u
 #define VMT_CMDLINE_BYTES 1024u

@@ -39,7 +39,8 @@
 #define SCARCE_PART 4u			      /* of the usual sizes, where a limit counts them */
 #define BACKED_STEP_WORDS (UINT64_C(8) << 10) /* a page of any machine, or 16 usual ones */
 #define SMALL_SHARDS 2u
-#define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
+#define ROOMY_SHARDS 4u	 /* with more, each ring has fewer slots */
+#define TIGHT_SHARDS 32u /* with more, each ring has as many slots as with these */
 
 /* The linker's name for this library's first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -82,18 +83,18 @@ size_tables(struct vmt_head *head, const struct vmt_config *config)
 	vmt_assert(head->stack_words <= UINT32_MAX && head->modules_bytes % 8 == 0);
 }
 
-/* A ring that has been once round stays in memory: all of one class together have a bound, whatever
- * the number of CPUs. */
+/* A ring that has been once round stays in memory: all of one class together have a bound up to
+ * TIGHT_SHARDS. With more CPUs a ring keeps room for what one thread does until the collector
+ * wakes, and all together have twice that bound. */
 static void
 share_slots(struct vmt_head *head)
 {
-	uint32_t heap_slots = head->heap_capacity * ROOMY_SHARDS;
-	uint32_t map_slots = head->map_capacity * ROOMY_SHARDS;
+	uint32_t shards = head->shards < TIGHT_SHARDS ? head->shards : TIGHT_SHARDS;
 
-	while (head->heap_capacity * head->shards > heap_slots)
+	for (uint32_t share = ROOMY_SHARDS; share < shards; share *= 2) {
 		head->heap_capacity /= 2;
-	while (head->map_capacity * head->shards > map_slots)
 		head->map_capacity /= 2;
+	}
 	vmt_assert(head->heap_capacity >= VMT_RING_MIN_CAPACITY);
 	vmt_assert(head->map_capacity >= VMT_RING_MIN_CAPACITY);
 }
@@ -120,6 +121,8 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 	head->shards = 1;
 	while (head->shards < processors && head->shards < limit)
 		head->shards *= 2;
+	if (head->shards > VMT_FEW_SHARDS)
+		head->features |= VMT_FEATURE_MANY_SHARDS;
 	if (buffer == 0)
 		share_slots(head);
 	size_tables(head, config);

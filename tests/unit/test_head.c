@@ -121,9 +121,9 @@ test_what_it_is_not(void **state)
 	head.version = VMT_OLDEST_VERSION - 1;
 	assert_non_null(strstr(vmt_head_check(&head), "another version"));
 	head = sample();
-	head.features = VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED;
+	head.features = VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED | VMT_FEATURE_MANY_SHARDS;
 	assert_null(vmt_head_check(&head));
-	head.features = 4;
+	head.features = 8;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));
 	head.features = UINT64_C(1) << 31;
 	assert_non_null(strstr(vmt_head_check(&head), "features"));
@@ -206,7 +206,7 @@ test_damaged_values(void **state)
 	REJECTED(stack_mode, 3);
 	REJECTED(shards, 0);
 	REJECTED(shards, 3);
-	REJECTED(shards, 32);
+	REJECTED(shards, 2 * VMT_MAX_SHARDS);
 	REJECTED(heap_capacity, 0);
 	REJECTED(heap_capacity, 4);
 	REJECTED(heap_capacity, 65);

@@ -111,7 +111,7 @@ sizes_follow_mode_and_buffer(void **state)
 	assert_int_equal(head.map_capacity, 2048);
 	assert_int_equal(head.stack_words, 256 << 10);
 	vmt_config.malloc_mode = VMT_MALLOC_ALL;
-	vmt_open_size(&head, &vmt_config, 64);
+	vmt_open_size(&head, &vmt_config, 16);
 	assert_int_equal(head.shards, 16);
 	assert_int_equal(head.heap_capacity, 32768 * 4 / 16);
 	assert_int_equal(head.map_capacity, 2048 * 4 / 16);
@@ -125,6 +125,35 @@ sizes_follow_mode_and_buffer(void **state)
 	vmt_open_size(&head, &vmt_config, 1);
 	assert_int_equal(head.shards, 1);
 	assert_in_range(head.map_capacity, 8, 16);
+}
+
+/* Rings of many CPUs get fewer slots, down to an eighth; the head says that older readers can't
+ * read them. */
+static void
+many_processors_have_rings_of_their_own(void **state)
+{
+	struct vmt_head head = {0};
+
+	(void)state;
+	vmt_config.buffer_bytes = 0;
+	vmt_config.malloc_mode = VMT_MALLOC_ALL;
+	vmt_open_size(&head, &vmt_config, 16);
+	assert_int_equal(head.features & VMT_FEATURE_MANY_SHARDS, 0);
+	vmt_open_size(&head, &vmt_config, 17);
+	assert_int_equal(head.shards, 32);
+	assert_int_equal(head.heap_capacity, 32768 / 8);
+	assert_int_equal(head.map_capacity, 2048 / 8);
+	assert_int_equal(head.features & VMT_FEATURE_MANY_SHARDS, VMT_FEATURE_MANY_SHARDS);
+	vmt_open_size(&head, &vmt_config, 256);
+	assert_int_equal(head.shards, 64);
+	assert_int_equal(head.heap_capacity, 32768 / 8);
+	assert_int_equal(head.map_capacity, 2048 / 8);
+	vmt_config.scarce = true;
+	vmt_open_size(&head, &vmt_config, 256);
+	assert_int_equal(head.heap_capacity, 32768 / 8 / 4);
+	assert_int_equal(head.map_capacity, 2048 / 8 / 4);
+	vmt_config.scarce = false;
+	vmt_config.malloc_mode = VMT_MALLOC_SAMPLED;
 }
 
 static int
@@ -311,6 +340,7 @@ main(void)
 	    TEST(taken_names_get_another_suffix),
 	    TEST(paths_that_do_not_fit_are_refused),
 	    TEST(sizes_follow_mode_and_buffer),
+	    TEST(many_processors_have_rings_of_their_own),
 	    TEST(the_file_is_new_private_and_whole),
 	    TEST(nothing_is_overwritten),
 	    TEST(what_the_session_names_is_replaced),
