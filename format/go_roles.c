@@ -1,5 +1,7 @@
 #include "format/go_roles.h"
 
+#include <string.h>
+
 struct rule {
 	const char *name; /* ending with '*': begins so */
 	enum vmt_go_role role;
@@ -79,11 +81,35 @@ matches(const char *pattern, const char *name, size_t room)
 	}
 }
 
+#define EACH UINT64_C(0x0101010101010101)
+
+/* Not 0: at least one of the 8 bytes is 0. */
+static uint64_t
+has_zero(uint64_t bytes)
+{
+	return (bytes - EACH) & ~bytes & EACH << 7;
+}
+
+/* How many of the first characters are no dot and no end: whole words of 8. */
+static size_t
+skip_words(const char *name, size_t room)
+{
+	size_t at = 0;
+	uint64_t word;
+
+	for (; room - at >= sizeof(word); at += sizeof(word)) {
+		memcpy(&word, name + at, sizeof(word));
+		if (has_zero(word) | has_zero(word ^ EACH * '.'))
+			break;
+	}
+	return at;
+}
+
 /* All of Go's names have their package before a dot. */
 static int
 is_go_name(const char *name, size_t room)
 {
-	for (size_t i = 0; i < room && name[i] != '\0'; i++)
+	for (size_t i = skip_words(name, room); i < room && name[i] != '\0'; i++)
 		if (name[i] == '.')
 			return 1;
 	return 0;

@@ -10,8 +10,9 @@
 #define BUILD_INFO_HEADER 32u
 #define BUILD_INFO_INLINE 2u /* flags: the version follows the header */
 
-static const struct {
-	const char *name;
+/* Names lie in the table itself: each is asked for every function of the runtime. */
+static const struct wanted_function {
+	char name[48];
 	enum vmt_go_function function;
 } wanted_functions[] = {
     {"runtime.madvise", VMT_GO_MADVISE},
@@ -219,13 +220,15 @@ vmt_go_image_take(struct vmt_go_image *image, const struct vmt_go_file *file,
 		  const struct vmt_go_name *name, uint64_t address, uint64_t bytes)
 {
 	/* runtime..., internal/..., crosscall2: nearly all others fall out at once. */
-	if (*name->text != 'r' && *name->text != 'i' && *name->text != 'c')
+	if ((*name->text != 'r' && *name->text != 'i' && *name->text != 'c') ||
+	    name->room <= TELLING)
 		return;
 	for (uint32_t i = 0; i < COUNT(wanted_functions); i++) {
 		struct vmt_go_code *code = image->code[wanted_functions[i].function];
 		uint32_t index = 0;
 
-		if (!is_name(name, wanted_functions[i].name))
+		if (name->text[TELLING] != wanted_functions[i].name[TELLING] ||
+		    !is_name(name, wanted_functions[i].name))
 			continue;
 		while (index < VMT_GO_CANDIDATES && code[index].address != 0)
 			index++;

@@ -200,21 +200,47 @@ find_words(const struct vmt_gopclntab *table, uint64_t i, struct vmt_gopclntab_p
 	       offset <= table->records.length && cut(&table->records, offset + bytes, words);
 }
 
+/* The words of function `index` since Go 1.18: its start, the offset of its record, its end. That
+ * index was looked at as a whole when the table was opened. */
+static bool
+read_short_words(const struct vmt_gopclntab *table, uint64_t index, uint32_t words[3])
+{
+	if (index >= table->functions)
+		return false;
+	memcpy(words, table->index.bytes + index * 8, 12);
+	return words[1] <= table->records.length && table->records.length - words[1] >= 8;
+}
+
+static bool
+read_words(const struct vmt_gopclntab *table, uint64_t index, struct vmt_gopclntab_entry *entry,
+	   uint32_t *name)
+{
+	struct vmt_gopclntab_part record;
+	uint32_t words[3];
+
+	if (table->version < VMT_GOPCLNTAB_1_18)
+		return read_entry(table, index, &entry->start) &&
+		       read_entry(table, index + 1, &entry->end) &&
+		       find_words(table, index, &record) && read_u32(&record, 0, name);
+	if (!read_short_words(table, index, words))
+		return false;
+	entry->start = table->text + words[0];
+	entry->end = table->text + words[2];
+	memcpy(name, table->records.bytes + words[1] + 4, sizeof(*name));
+	return true;
+}
+
 bool
 vmt_gopclntab_entry(const struct vmt_gopclntab *table, uint64_t index,
 		    struct vmt_gopclntab_entry *entry)
 {
-	struct vmt_gopclntab_part words;
-	struct vmt_gopclntab_part name;
-	uint32_t offset;
+	uint32_t name;
 
-	if (!read_entry(table, index, &entry->start) ||
-	    !read_entry(table, index + 1, &entry->end) || entry->end < entry->start ||
-	    !find_words(table, index, &words) || !read_u32(&words, 0, &offset) ||
-	    !cut(&table->names, offset, &name) || name.length == 0)
+	if (!read_words(table, index, entry, &name) || entry->end < entry->start ||
+	    name >= table->names.length)
 		return false;
-	entry->name = (const char *)name.bytes;
-	entry->room = name.length;
+	entry->name = (const char *)table->names.bytes + name;
+	entry->room = table->names.length - name;
 	return true;
 }
 
