@@ -311,8 +311,31 @@ find_syscall(const struct vmt_code_segment *segment, uint64_t at)
 	return at + SYSCALL_BYTES <= segment->length ? at : segment->length;
 }
 
-/* Where the bytes of a syscall stand is read, with what reaches its cut by a branch of 1 byte: from
- * the beginning of the function, or of the gap. */
+/* Whether an instruction of a function, read from its beginning, is a syscall at this place. Its
+ * bytes also stand in numbers and distances of others. In doubt it is. */
+static bool
+may_be_syscall(const struct finder *finder, uint64_t address)
+{
+	struct vmt_code_stretch stretch;
+	struct vmt_instruction instruction = {.length = 1};
+	const uint8_t *bytes;
+	size_t room = 0;
+	uint64_t at;
+
+	if (!vmt_code_map_stretch(finder->map, address, &stretch) || !stretch.is_function)
+		return true;
+	at = stretch.start;
+	bytes = vmt_code_map_bytes(finder->map, at, &room);
+	while (bytes && at < address && instruction.length > 0) {
+		vmt_instruction_length_read(bytes + (at - stretch.start), stretch.end - at,
+					    &instruction);
+		at += instruction.length;
+	}
+	return at <= address;
+}
+
+/* Where a syscall stands is read, with what reaches its cut by a branch of 1 byte: from the
+ * beginning of the function, or of the gap. */
 static void
 read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 {
@@ -320,8 +343,10 @@ read_segment(struct finder *finder, const struct vmt_code_segment *segment)
 	     at = find_syscall(segment, at + 1)) {
 		uint64_t address = segment->address + at;
 
-		read_around(finder, segment, address - VMT_SITE_CUT_BYTES - VMT_NEAR_BRANCHES_BYTES,
-			    address + VMT_NEAR_BRANCHES_BYTES);
+		if (may_be_syscall(finder, address))
+			read_around(finder, segment,
+				    address - VMT_SITE_CUT_BYTES - VMT_NEAR_BRANCHES_BYTES,
+				    address + VMT_NEAR_BRANCHES_BYTES);
 	}
 }
 
