@@ -1,6 +1,6 @@
 #include "inject/code_jumps.h"
 
-#include "inject/byte_scan.h"
+#include "inject/byte_skip.h"
 #include "inject/instruction_length.h"
 
 #include <string.h>
@@ -153,17 +153,21 @@ note_place(const struct scan *scan, uint64_t at)
 		note_number(scan, at);
 }
 
-/* Of distances from places in [from, to) to a watch. */
-static void
-set_distances(const struct scan *scan, uint64_t from, uint64_t to,
-	      struct vmt_byte_scan_bounds *bounds)
-{
-	uint64_t low = scan->filter->low - (scan->segment->address + to + 4);
-	uint64_t high = scan->filter->high - (scan->segment->address + from + 4);
-	bool is_wide = high - low > UINT32_MAX;
+struct distances {
+	uint32_t low;
+	uint32_t high; /* counted on from low also beyond the largest one */
+};
 
-	vmt_byte_scan_set_bounds(bounds, is_wide ? 0 : (uint32_t)low,
-				 is_wide ? UINT32_MAX : (uint32_t)high);
+/* From places in the part to a watch. */
+static struct distances
+distances_of(const struct scan *scan, const struct part *part)
+{
+	uint64_t low = scan->filter->low - (scan->segment->address + part->to + 4);
+	uint64_t high = scan->filter->high - (scan->segment->address + part->from + 4);
+
+	if (high - low > UINT32_MAX)
+		return (struct distances){0, UINT32_MAX};
+	return (struct distances){(uint32_t)low, (uint32_t)high};
 }
 
 /* False: numbers of 4 bytes don't reach where the file lies. */
@@ -178,26 +182,47 @@ set_numbers(const struct scan *scan, struct vmt_byte_scan_bounds *bounds)
 	return true;
 }
 
-/* The 4 bytes at each place in [from, to), from VMT_BYTE_SCAN_BEFORE on, by their highest two
- * first: from most of the code few lead near a watch. */
+/* The 4 bytes at each place of the part, from VMT_BYTE_SCAN_BEFORE on, by their highest two first:
+ * from most of the code few lead near a watch. */
 static void
-find_in_part(const struct scan *scan, uint64_t from, uint64_t to)
+find_within(const struct scan *scan, const struct part *part,
+	    const struct vmt_byte_scan_bounds *one, const struct vmt_byte_scan_bounds *other)
 {
 	const uint8_t *bytes = scan->segment->bytes;
-	struct vmt_byte_scan_bounds distances;
-	struct vmt_byte_scan_bounds numbers;
-	uint64_t at = from;
+	uint64_t room = scan->segment->length;
+	uint64_t at = vmt_byte_skip_neither(bytes, part->from, part->to, one, other);
 
-	set_distances(scan, from, to, &distances);
-	if (!set_numbers(scan, &numbers))
-		numbers = distances;
-	for (; at + VMT_BYTE_SCAN_PLACES <= to && at + VMT_BYTE_SCAN_ROOM <= scan->segment->length;
-	     at += VMT_BYTE_SCAN_PLACES)
-		for (uint32_t found = vmt_byte_scan_either(bytes + at, &distances, &numbers);
-		     found != 0; found &= found - 1)
+	while (at + VMT_BYTE_SCAN_PLACES <= part->to && at + VMT_BYTE_SCAN_ROOM <= room) {
+		for (uint32_t found = vmt_byte_scan_either(bytes + at, one, other); found != 0;
+		     found &= found - 1)
 			note_place(scan, at + (uint32_t)__builtin_ctz(found));
-	for (; at < to; at++)
+		at = vmt_byte_skip_neither(bytes, at + VMT_BYTE_SCAN_PLACES, part->to, one, other);
+	}
+	for (; at < part->to; at++)
 		note_place(scan, at);
+}
+
+/* Around the watches themselves distances are below and above 0, which have no high bytes in
+ * common. */
+static void
+find_in_part(const struct scan *scan, const struct part *part)
+{
+	struct distances distances = distances_of(scan, part);
+	struct vmt_byte_scan_bounds below;
+	struct vmt_byte_scan_bounds above;
+	struct vmt_byte_scan_bounds numbers;
+	bool has_numbers = set_numbers(scan, &numbers);
+
+	if (distances.low <= distances.high) {
+		vmt_byte_scan_set_bounds(&above, distances.low, distances.high);
+		find_within(scan, part, &above, has_numbers ? &numbers : &above);
+		return;
+	}
+	vmt_byte_scan_set_bounds(&below, distances.low, UINT32_MAX);
+	vmt_byte_scan_set_bounds(&above, 0, distances.high);
+	find_within(scan, part, &below, &above);
+	if (has_numbers)
+		find_within(scan, part, &numbers, &numbers);
 }
 
 static void
@@ -207,8 +232,11 @@ find_in_code(const struct scan *scan)
 
 	for (uint64_t at = 2; at < VMT_BYTE_SCAN_BEFORE && at < end; at++)
 		note_place(scan, at);
-	for (uint64_t at = VMT_BYTE_SCAN_BEFORE; at < end; at += PART_BYTES)
-		find_in_part(scan, at, end - at < PART_BYTES ? end : at + PART_BYTES);
+	for (uint64_t at = VMT_BYTE_SCAN_BEFORE; at < end; at += PART_BYTES) {
+		struct part part = {at, end - at < PART_BYTES ? end : at + PART_BYTES};
+
+		find_in_part(scan, &part);
+	}
 }
 
 static void
@@ -230,11 +258,14 @@ find_words(const struct scan *scan, const struct part *part, uint64_t bias)
 	uint64_t high = scan->filter->high - bias;
 	uint64_t at = part->from + -(scan->segment->address + part->from) % 8;
 
-	for (; low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= part->to;
-	     at += VMT_BYTE_SCAN_WORDS * 8)
+	if (low >> 32 == high >> 32)
+		at = vmt_byte_skip_words(bytes, at, part->to, low, high);
+	while (low >> 32 == high >> 32 && at + VMT_BYTE_SCAN_WORDS * 8 <= part->to) {
 		for (uint32_t found = vmt_byte_scan_words(bytes + at, low, high); found != 0;
 		     found &= found - 1)
 			note_pointer(scan, at + 8 * (uint32_t)__builtin_ctz(found), bias);
+		at = vmt_byte_skip_words(bytes, at + VMT_BYTE_SCAN_WORDS * 8, part->to, low, high);
+	}
 	for (; at + 8 <= part->to; at += 8)
 		note_pointer(scan, at, bias);
 }

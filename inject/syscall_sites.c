@@ -6,7 +6,7 @@
 #include "inject/syscall_sites.h"
 
 #include "base/assert.h"
-#include "inject/byte_scan.h"
+#include "inject/byte_skip.h"
 #include "inject/code_jumps.h"
 #include "inject/instruction_length.h"
 #include "inject/near_branches.h"
@@ -301,6 +301,7 @@ find_syscall(const struct vmt_code_segment *segment, uint64_t at)
 	const uint8_t *bytes = segment->bytes;
 	uint32_t found;
 
+	at = vmt_byte_skip_pairs(bytes, at, segment->length, 0x0f, 0x05);
 	for (; at + VMT_BYTE_SCAN_ROOM <= segment->length; at += VMT_BYTE_SCAN_PLACES) {
 		found = vmt_byte_scan_pairs(bytes + at, 0x0f, 0x05);
 		if (found != 0)
