@@ -65,11 +65,11 @@ static void
 put(enum what what, uint8_t *bytes, uint64_t at, unsigned *seed)
 {
 	static const uint8_t pair[] = {0x0f, 0x05};
+	static const size_t sizes[KINDS] = {sizeof(pair), sizeof(uint32_t), sizeof(uint64_t)};
 	uint64_t word = LOW + (unsigned)rand_r(seed) % (HIGH - LOW + 1);
 
 	memset(bytes, 0x11, BYTES);
-	memcpy(bytes + at, what == PAIRS ? (const void *)pair : &word,
-	       what == PAIRS ? sizeof(pair) : sizeof(word));
+	memcpy(bytes + at, what == PAIRS ? (const void *)pair : &word, sizes[what]);
 }
 
 static void
