@@ -1,8 +1,9 @@
 #!/bin/sh
 # What it costs a static program to be recorded from its start: a pair of raw calls in C and in Go, the
-# start of a large Go program, a shell that starts a small one again and again, requests of a Go server
-# under wrk with page faults sampled. Bare and recorded in turn, round after round. Usage:
-# bench/inject.sh BUILD [ROUNDS] [SECONDS]. Needs go (GO names one), and wrk for the server.
+# start of a large Go program, a shell that starts a small one again and again, a Go server under wrk
+# with page faults sampled: its requests, and the processor time of each, which other work changes
+# less. Bare and recorded in turn, round after round. Usage: bench/inject.sh BUILD [ROUNDS] [SECONDS].
+# Needs go (GO names one), and wrk for the server.
 build=$(realpath "$1")
 rounds=${2:-7}
 seconds=${3:-3}
@@ -53,15 +54,27 @@ again() {
 	run "$1" sh -c 'i=0; while [ $i -lt 50 ]; do "$0"; i=$((i + 1)); done' "$work/nothing"
 }
 
-serve() { # CONFIGURATION: requests a second
+ticks() { # PID: processor time in hundredths of a second
+	awk '{ print $14 + $15 }' "/proc/$1/stat"
+}
+
+serve() { # CONFIGURATION: requests a second; notes processor time, also of the collector
 	rm -f "$work/port" "$work/input"
 	mkfifo "$work/input"
 	exec 3<>"$work/input"
 	(run "$1" "$work/inject" serve) <"$work/input" >"$work/port" 3>&- &
 	server=$!
 	until [ -s "$work/port" ]; do sleep .05; done
-	wrk -t1 -c16 -d"$seconds"s "http://127.0.0.1:$(head -n 1 "$work/port")/" |
-		awk '/Requests.sec/ { print $2 }'
+	program=$(pgrep -f "^$work/inject serve")
+	collector=$(ps -o ppid= -p "$program" | tr -d ' ')
+	before=$(ticks "$program")
+	collector_before=$(ticks "$collector")
+	wrk -t1 -c16 -d"$seconds"s "http://127.0.0.1:$(head -n 1 "$work/port")/" >"$work/wrk"
+	awk -v ticks=$(($(ticks "$program") - before)) \
+		'/requests in/ { print ticks * 1e4 / $1 }' "$work/wrk" >>"$work/request.$1"
+	[ "$1" = bare ] || echo $((($(ticks "$collector") - collector_before) * 100)) |
+		awk -v seconds="$seconds" '{ print $1 / seconds }' >>"$work/collector.$1"
+	awk '/Requests.sec/ { print $2 }' "$work/wrk"
 	exec 3>&-
 	wait $server
 }
@@ -88,6 +101,10 @@ table "a shell starts a static program: from one to the next" ms 1e6 "$work"/aga
 table "$("$go" version): a pair of mmap and munmap, processor time" ns 1 "$work"/go.bare "$work"/go.recorded
 [ -z "$large" ] || table "start and end of a Go program of $(($(stat -c %s "$large") >> 20)) MiB" ms 1e6 \
 	"$work"/large.bare "$work"/large.recorded
-[ -e "$work/serve.bare" ] && table "Go server under wrk: requests a second" /s 1 \
+[ -e "$work/serve.bare" ] || exit 0
+table "Go server under wrk: requests a second" /s 1 \
 	"$work"/serve.bare "$work"/serve.recorded "$work"/serve.touch
+table "its processor time a request" us 1 \
+	"$work"/request.bare "$work"/request.recorded "$work"/request.touch
+table "the collector, of a CPU; touch beside none" % 100 "$work"/collector.recorded "$work"/collector.touch
 exit 0
