@@ -93,16 +93,18 @@ $(BUILD)/exports.map: preload/libc/hooks.def preload/exports.map.in
 	@mkdir -p $(@D)
 	$(CC) -E -P -x c preload/exports.map.in -I. -o $@
 
+# In its file the library carries the blob for the static programs that a preloaded one executes.
+lib_objects += $(if $(blob_of),$(blob_of)/obj/blob/blob_section.o)
 $(BUILD)/libvmtrace.so: $(lib_objects) $(BUILD)/exports.map
 	$(CC) $(CFLAGS) $(SANITIZE) -shared -nostartfiles -Wl,-e,vmt_standalone_entry -Wl,-soname,libvmtrace.so -Wl,-z,now,-z,relro,-z,noexecstack \
 	  -Wl,--version-script=$(BUILD)/exports.map -Wl,--no-undefined -Wl,--as-needed \
 	  -Wl,--sort-section=name -o $@ $(lib_objects)
 
 # musl-gcc does not find the kernel's headers: they stand in a directory of their own.
-musl: ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libvmtrace.so
+musl: $(BUILD)/obj/blob/blob_section.o ## the library as a musl system has it, built by musl-gcc: BUILD/musl/libvmtrace.so
 	@mkdir -p $(BUILD)/musl/kernel
 	@ln -sfn /usr/include/linux /usr/include/asm-generic /usr/include/$$($(CC) -print-multiarch)/asm $(BUILD)/musl/kernel
-	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl CC='musl-gcc -isystem $(BUILD)/musl/kernel' WERROR=$(WERROR) \
+	@$(MAKE) --no-print-directory -s BUILD=$(BUILD)/musl blob_of=$(BUILD) CC='musl-gcc -isystem $(BUILD)/musl/kernel' WERROR=$(WERROR) \
 	  $(BUILD)/musl/libvmtrace.so
 
 # One static file that puts the library into a volume of a pod. Without musl-gcc it has that of glibc alone.
@@ -147,7 +149,7 @@ $(BUILD)/blob.so: $(blob_objects) blob/exports.map
 	  -Wl,-z,norelro,-z,noexecstack,-z,max-page-size=4096,-z,separate-code -Wl,--no-undefined -o $@ $(blob_objects) -lgcc
 $(BUILD)/blob.bare.so: $(BUILD)/blob.so
 	objcopy --strip-debug $< $@
-$(BUILD)/obj/blob/blob_embed.o: blob/blob_embed.S $(BUILD)/blob.bare.so
+$(BUILD)/obj/blob/%.o: blob/%.S $(BUILD)/blob.bare.so
 	@mkdir -p $(@D)
 	$(CC) -DVMT_BLOB_FILE='"$(BUILD)/blob.bare.so"' -c $< -o $@
 

@@ -6,10 +6,16 @@
 #include <limits.h>
 #include <linux/futex.h>
 #include <stddef.h>
+#include <sys/prctl.h>
 #include <time.h>
+
+#ifndef PR_SET_PTRACER
+#define PR_SET_PTRACER 0x59616d61
+#endif
 
 #define SECOND_NS UINT64_C(1000000000)
 #define LOOK_NS UINT64_C(100000000) /* whether there is a server still */
+#define STALE_NS (3 * SECOND_NS)    /* a collector's heartbeat; it beats every .1 s */
 
 static void
 sleep_while(uint32_t *word, uint32_t value, uint64_t longest_ns)
@@ -26,17 +32,37 @@ vmt_exec_request_wake(struct vmt_session *session)
 	vmt_sys_call3(SYS_futex, &session->exec_wake, FUTEX_WAKE, INT_MAX);
 }
 
-/* The server is in the collector's process. */
+/* Who was killed may stay a zombie, whom nobody reaps. */
+static bool
+is_stale(const struct vmt_session *session)
+{
+	uint64_t beat_ns = vmt_atomic_load_relaxed(&session->heartbeat_ns);
+	uint64_t now_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+
+	return beat_ns != 0 && now_ns > beat_ns && now_ns - beat_ns > STALE_NS;
+}
+
+/* The server is in the collector's process, or its child. */
 bool
 vmt_exec_request_is_served(const struct vmt_session *session)
 {
+	uint32_t server = vmt_atomic_load_relaxed(&session->exec_server);
 	uint32_t collector;
 
-	if (vmt_atomic_load_relaxed(&session->exec_server) == 0 ||
+	if (server == VMT_SESSION_SERVER_NONE || server == VMT_SESSION_SERVER_FAILED ||
 	    vmt_atomic_load_relaxed(&session->over))
 		return false;
 	collector = vmt_atomic_load_relaxed(&session->collector_pid);
-	return collector == 0 || vmt_sys_call2(SYS_kill, collector, 0) != -ESRCH;
+	if (collector == 0)
+		return true;
+	return vmt_sys_call2(SYS_kill, collector, 0) != -ESRCH &&
+	       !(server == VMT_SESSION_SERVER_ON_DEMAND && is_stale(session));
+}
+
+bool
+vmt_exec_request_has_no_server(const struct vmt_session *session)
+{
+	return vmt_atomic_load_relaxed(&session->exec_server) == VMT_SESSION_SERVER_FAILED;
 }
 
 /* The state that the server gave; where it gave none in time, the request is taken back. */
@@ -62,6 +88,36 @@ await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, u
 	return state;
 }
 
+static uint32_t
+ask(struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
+{
+	vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
+	vmt_exec_request_wake(session);
+	if (vmt_atomic_load_relaxed(&session->exec_server) == VMT_SESSION_SERVER_ON_DEMAND)
+		vmt_session_wake(session);
+	return await_answer(session, slot, patience_ns);
+}
+
+static bool
+name_tracer(uint32_t pid)
+{
+	return vmt_sys_call2(SYS_prctl, PR_SET_PTRACER, pid) == 0;
+}
+
+/* Asks again where it was barred and can help that. */
+static bool
+is_seized(struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
+{
+	uint32_t answer = ask(session, slot, patience_ns);
+
+	if (answer == VMT_SESSION_EXEC_BARRED &&
+	    name_tracer(vmt_atomic_load_relaxed(&session->collector_pid))) {
+		answer = ask(session, slot, patience_ns);
+		(void)name_tracer(0);
+	}
+	return answer == VMT_SESSION_EXEC_SEIZED;
+}
+
 struct vmt_session_slot *
 vmt_exec_request_make(struct vmt_session *session, const struct vmt_exec_asker *asker,
 		      uint64_t patience_ns)
@@ -72,14 +128,43 @@ vmt_exec_request_make(struct vmt_session *session, const struct vmt_exec_asker *
 		vmt_atomic_store_relaxed(&slot->pid, asker->pid);
 		vmt_atomic_store_relaxed(&slot->exec.thread, asker->thread);
 		vmt_atomic_store_relaxed(&slot->exec.spawns, asker->spawns);
-		vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
-		vmt_exec_request_wake(session);
-		if (await_answer(session, slot, patience_ns) == VMT_SESSION_EXEC_SEIZED)
+		if (is_seized(session, slot, patience_ns))
 			return slot;
 		(void)vmt_session_release(slot, asker->pid);
 	}
-	vmt_atomic_add_relaxed(&session->execs_missed, 1);
+	vmt_exec_request_count_missed(session, asker->pid);
 	return NULL;
+}
+
+void
+vmt_exec_request_note_missed(struct vmt_session *session, uint32_t pid)
+{
+	for (uint32_t i = 0; i < VMT_SESSION_MISSED; i++) {
+		uint32_t free_entry = 0;
+
+		if (vmt_atomic_load_relaxed(&session->missed[i]) == 0 &&
+		    vmt_atomic_cas(&session->missed[i], &free_entry, pid))
+			return;
+	}
+}
+
+void
+vmt_exec_request_count_missed(struct vmt_session *session, uint32_t pid)
+{
+	vmt_atomic_add_relaxed(&session->execs_missed, 1);
+	vmt_exec_request_note_missed(session, pid);
+}
+
+uint32_t
+vmt_exec_request_take_missed(struct vmt_session *session)
+{
+	for (uint32_t i = 0; i < VMT_SESSION_MISSED; i++) {
+		uint32_t pid = vmt_atomic_load_relaxed(&session->missed[i]);
+
+		if (pid != 0 && vmt_atomic_cas(&session->missed[i], &pid, 0))
+			return pid;
+	}
+	return 0;
 }
 
 static bool

@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 10u
+#define VMT_SESSION_VERSION 11u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
@@ -30,6 +30,7 @@
 #define VMT_SESSION_FORKS 64u
 #define VMT_SESSION_NAMES 8u
 #define VMT_SESSION_NAME_BYTES 60u
+#define VMT_SESSION_MISSED 16u
 #define VMT_SESSION_ENV "VMTRACE_SESSION"
 
 /* Those behind READY are of a slot that asks for something else: exec_request.h. */
@@ -41,6 +42,15 @@ enum vmt_session_state {
 	VMT_SESSION_EXEC_REFUSED,
 	VMT_SESSION_EXEC_SEIZED,
 	VMT_SESSION_EXEC_FAILED,
+	VMT_SESSION_EXEC_BARRED,
+};
+
+/* Who puts the recorder into programs that load no library: exec_request.h. */
+enum vmt_session_exec_server {
+	VMT_SESSION_SERVER_NONE,
+	VMT_SESSION_SERVER_RUNS,      /* in the collector's process */
+	VMT_SESSION_SERVER_ON_DEMAND, /* the collector starts one for who wakes it */
+	VMT_SESSION_SERVER_FAILED,    /* the collector starts none any more */
 };
 
 struct vmt_session_slot {
@@ -89,9 +99,13 @@ struct vmt_session {
 	/* Of who made it, in which its collector knows processes by their numbers; 0 = not known.
 	 */
 	uint64_t pid_namespace;
-	uint32_t exec_server;  /* 1: somebody puts the recorder into programs (exec_request.h) */
+	uint32_t exec_server;  /* enum vmt_session_exec_server */
 	uint32_t exec_wake;    /* futex word: bumped by who wants that */
 	uint32_t execs_missed; /* programs for which it was not done in time */
+	uint32_t exec_said;    /* 1: one of them had a line on standard error */
+	/* Who executed such a program that is not recorded, until the collector has noted it; 0:
+	 * free. */
+	uint32_t missed[VMT_SESSION_MISSED];
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

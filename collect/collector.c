@@ -4,6 +4,7 @@
 #include "collect/collector.h"
 
 #include "base/assert.h"
+#include "base/exec_request.h"
 #include "base/procfs.h"
 #include "base/sys.h"
 #include "base/ticks.h"
@@ -13,6 +14,7 @@
 #include "collect/process.h"
 #include "collect/shared.h"
 #include "collect/touch_sampling.h"
+#include "collect/untraced_notes.h"
 
 #include <errno.h>
 #include <linux/futex.h>
@@ -60,6 +62,13 @@ beat(struct collector *collector, uint64_t now_ns)
 }
 
 static void
+serve_execs(const struct collector *collector)
+{
+	if (collector->host->serve_execs)
+		collector->host->serve_execs(collector->host->serve_context);
+}
+
+static void
 pause_work(void *context)
 {
 	struct collector *collector = context;
@@ -68,6 +77,7 @@ pause_work(void *context)
 	if (now_ns - collector->attended_ns < ATTEND_NS)
 		return;
 	beat(collector, now_ns);
+	serve_execs(collector);
 	for (uint32_t i = 0; i < collector->used; i++)
 		vmt_process_attend(collector->processes[i], &collector->shared, now_ns);
 	vmt_touch_sampling_round(&collector->shared, now_ns);
@@ -279,8 +289,8 @@ take_announcements(struct collector *collector, uint64_t now_ns, bool rung)
 	collector->shared.apart_ns += vmt_sys_clock_ns(CLOCK_THREAD_CPUTIME_ID) - before_ns;
 }
 
-/* Somebody has begun to announce itself, or waits for its turn: also who is gone by now, as long as
- * its trace may find room. */
+/* Somebody has begun to announce itself, waits for its turn, or is about to execute something that
+ * will: also who is gone by now, as long as its trace may find room. */
 static bool
 has_announcements(const struct collector *collector)
 {
@@ -293,7 +303,8 @@ has_announcements(const struct collector *collector)
 		uint32_t pid = vmt_atomic_load_relaxed(&slot->pid);
 
 		if ((state == VMT_SESSION_READY && (!crowded || vmt_exit_status_is_there(pid))) ||
-		    (state == VMT_SESSION_CLAIMED && vmt_exit_status_is_running(pid)))
+		    (state != VMT_SESSION_READY && state != VMT_SESSION_FREE &&
+		     vmt_exit_status_is_running(pid)))
 			return true;
 	}
 	return false;
@@ -414,6 +425,48 @@ sleep_until_due(struct collector *collector, uint32_t wake)
 	}
 }
 
+static uint32_t
+parent_of(uint32_t pid)
+{
+	struct vmt_procfs_stat stat;
+	int fd = vmt_procfs_open(pid, "stat");
+	bool is_read = fd >= 0 && vmt_procfs_read_stat(fd, &stat);
+
+	if (fd >= 0)
+		vmt_sys_close(fd);
+	return is_read ? (uint32_t)stat.parent_pid : 0;
+}
+
+/* A fork child's own trace may be none that stays. */
+static struct vmt_untraced_notes_kin
+kin_of(struct collector *collector, uint32_t pid)
+{
+	const struct vmt_traced *own = with_pid(collector, pid);
+
+	if (own && own->layout.forked_from == 0)
+		return (struct vmt_untraced_notes_kin){.parent_pid = pid};
+	return (struct vmt_untraced_notes_kin){own ? own->layout.forked_from : 0, parent_of(pid)};
+}
+
+/* Programs that load no library and are not recorded. */
+static void
+note_missed(struct collector *collector)
+{
+	uint32_t pid;
+
+	while ((pid = vmt_exec_request_take_missed(collector->session)) != 0) {
+		const struct vmt_untraced record = {.start_ns = vmt_ticks_monotonic_ns(),
+						    .end_ns = VMT_UNTRACED_RUNS,
+						    .rss_bytes = VMT_FIGURE_UNKNOWN,
+						    .private_bytes = VMT_FIGURE_UNKNOWN,
+						    .pid = pid,
+						    .why = VMT_UNTRACED_STATIC};
+		const struct vmt_untraced_notes_kin kin = kin_of(collector, pid);
+
+		vmt_untraced_notes_lost(&collector->shared, &record, &kin);
+	}
+}
+
 static void
 run(struct collector *collector)
 {
@@ -425,7 +478,9 @@ run(struct collector *collector)
 		uint64_t now_ns = vmt_ticks_monotonic_ns();
 
 		beat(collector, now_ns);
+		serve_execs(collector);
 		take_announcements(collector, now_ns, wake != seen || !has_live(collector));
+		note_missed(collector); /* before an image is left that has executed another */
 		visit(collector, wake != seen);
 		charge_readings(collector);
 		now_ns = collector->attended_ns;

@@ -29,6 +29,10 @@ struct vmt_collector_host {
 	/* Called with each trace opened. NULL: not wanted. */
 	void (*announce)(void *context, uint32_t pid, const char *path);
 	void *context;
+	/* Starts who serves requests of base/exec_request.h, where there are any and nobody does.
+	 * Called every round, and within long work. NULL: the host serves them by itself. */
+	void (*serve_execs)(void *serve_context);
+	void *serve_context;
 	/* Called with each trace that was removed (retain.h). NULL: not wanted. */
 	void (*dropped)(void *context, uint32_t pid, const char *path);
 	uint64_t min_rss_bytes;	   /* traces of processes below are removed; 0 = none */

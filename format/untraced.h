@@ -15,6 +15,8 @@ enum vmt_untraced_why {
 	VMT_UNTRACED_EARLY = 2,	  /* observed from outside, it ended before its trace had a name */
 	VMT_UNTRACED_REMOVED = 3, /* its trace was removed */
 	VMT_UNTRACED_REFUSED = 4, /* it could not be observed */
+	/* A program that loads no library was executed, and the recorder was not put into it. */
+	VMT_UNTRACED_STATIC = 5,
 };
 
 /* end_ns of one that was there when it was written down. */

@@ -21,6 +21,7 @@
 #define LISTEN 0x4208 /* PTRACE_LISTEN */
 #define LIBRARY "libvmtrace"
 #define PREFIX "VMTRACE_"
+#define SESSION_VARIABLE VMT_SESSION_ENV "="
 #define SLEEP_NS UINT64_C(1000000000)
 #define LOOK_NS UINT64_C(5000000)     /* for an exec that failed */
 #define EXEC_NS UINT64_C(5000000000)  /* from the answer to the exec */
@@ -42,6 +43,7 @@ struct environment {
 	char settings[VMT_BLOB_SETTINGS_BYTES];
 	size_t settings_bytes;
 	bool has_library;
+	bool has_session;
 };
 
 /* As much as can be read: the stack ends somewhere. */
@@ -111,6 +113,8 @@ take_variable(struct environment *environment, uint64_t address)
 	memset(string + bytes, 0, SPARE_BYTES);
 	if (begins_with(string, "LD_PRELOAD="))
 		environment->has_library = contains(string, LIBRARY);
+	if (begins_with(string, SESSION_VARIABLE))
+		environment->has_session = true;
 	if (!begins_with(string, PREFIX) ||
 	    bytes >= sizeof(environment->settings) - environment->settings_bytes)
 		return;
@@ -137,8 +141,23 @@ read_environment(struct environment *environment, uint64_t stack)
 			break;
 		take_variable(environment, word);
 	}
-	environment->settings[environment->settings_bytes++] = '\0';
 	return environment->has_library;
+}
+
+static void
+end_settings(struct environment *environment, const char *session_path)
+{
+	size_t room = sizeof(environment->settings) - environment->settings_bytes - 1;
+	char *end = environment->settings + environment->settings_bytes;
+	struct vmt_text_out out = vmt_text_out_begin(end, room);
+
+	if (session_path && !environment->has_session) {
+		vmt_text_put(&out, SESSION_VARIABLE);
+		vmt_text_put(&out, session_path);
+	}
+	if (out.at != end && !out.overflow)
+		environment->settings_bytes += (size_t)(out.at - end) + 1;
+	environment->settings[environment->settings_bytes++] = '\0';
 }
 
 /* -- one of them ---------------------------------------------------------------------------------
@@ -163,6 +182,13 @@ is_wanted(struct environment *environment, pid_t pid)
 }
 
 static void
+complain(struct vmt_static_children *children, pid_t pid, const char *why)
+{
+	vmt_exec_request_note_missed(children->session, (uint32_t)pid);
+	children->complain(children->context, (uint32_t)pid, why);
+}
+
+static void
 start(struct vmt_static_children *children, pid_t pid)
 {
 	static struct environment environment; /* large */
@@ -174,9 +200,10 @@ start(struct vmt_static_children *children, pid_t pid)
 
 	environment = (struct environment){.target = NULL};
 	if (is_wanted(&environment, pid)) {
+		end_settings(&environment, children->session_path);
 		start.settings_bytes = environment.settings_bytes;
 		if (!vmt_static_start_run(&start) && start.why[0] != '\0')
-			children->complain(children->context, (uint32_t)pid, start.why);
+			complain(children, pid, start.why);
 	}
 	(void)vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, (uint64_t)start.signal);
 }
@@ -271,7 +298,7 @@ is_over(struct vmt_static_children *children, const struct vmt_session_slot *slo
 		return true;
 	if (vmt_sys_clock_ns(CLOCK_MONOTONIC) < until_ns)
 		return false;
-	vmt_atomic_add_relaxed(&children->session->execs_missed, 1);
+	vmt_exec_request_count_missed(children->session, vmt_atomic_load_relaxed(&slot->pid));
 	return true;
 }
 
@@ -356,7 +383,10 @@ seize(const struct vmt_session_slot *slot, pid_t tid)
 static void
 refuse(struct vmt_session_slot *slot, pid_t pid, long error)
 {
-	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_REFUSED) || error != -ESRCH)
+	enum vmt_session_state answer =
+	    error == -EPERM ? VMT_SESSION_EXEC_BARRED : VMT_SESSION_EXEC_REFUSED;
+
+	if (!vmt_exec_request_answer(slot, answer) || error != -ESRCH)
 		return;
 	vmt_exec_request_free(slot, (uint32_t)pid);
 }
@@ -383,23 +413,34 @@ serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 	vmt_exec_request_free(slot, (uint32_t)pid);
 }
 
+/* Who is held has yet to be let go. */
+static bool
+is_idle(const struct vmt_static_children *children, uint64_t served_ns)
+{
+	if (children->idle_ns == 0 || children->held_count != 0)
+		return false;
+	return !vmt_exec_request_is_served(children->session) ||
+	       vmt_sys_clock_ns(CLOCK_MONOTONIC) - served_ns >= children->idle_ns;
+}
+
 void
 vmt_static_children_serve(struct vmt_static_children *children)
 {
 	struct vmt_session *session = children->session;
+	uint64_t served_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
 
-	vmt_atomic_store_release(&session->exec_server, 1);
-	while (!vmt_atomic_load_acquire(&children->stop)) {
+	while (!vmt_atomic_load_acquire(&children->stop) && !is_idle(children, served_ns)) {
 		uint32_t seen = vmt_atomic_load_acquire(&session->exec_wake);
 		struct vmt_session_slot *slot = vmt_exec_request_next(session);
 
 		let_held_go(children);
-		if (slot)
+		if (slot) {
 			serve_one(children, slot);
-		else
+			served_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC);
+		} else {
 			vmt_exec_request_await(session, seen,
 					       children->held_count != 0 ? LOOK_NS : SLEEP_NS);
+		}
 	}
-	vmt_atomic_store_release(&session->exec_server, 0);
 	vmt_cut_cache_close(&children->cache);
 }

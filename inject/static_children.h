@@ -30,13 +30,18 @@ struct vmt_static_children {
 	/* Told of each that could not be recorded. */
 	void (*complain)(void *context, uint32_t pid, const char *why);
 	void *context;
-	struct vmt_cut_cache cache;	      /* all zero at the beginning */
+	/* Of the session, for programs in whose environments none is named; NULL: they do without.
+	 */
+	const char *session_path;
+	uint64_t idle_ns;	    /* serve returns when nobody has asked for so long; 0: never */
+	struct vmt_cut_cache cache; /* all zero at the beginning */
 	pid_t held[VMT_STATIC_CHILDREN_HELD]; /* seized; to be let go at their next stop */
 	uint32_t held_count;
 	uint32_t stop; /* set by any thread, with vmt_exec_request_wake: serve returns soon */
 };
 
-/* Until `stop`. */
+/* Until `stop`. With idle_ns also when the collector has left. The host says in the session that it
+ * serves. */
 void vmt_static_children_serve(struct vmt_static_children *children);
 
 #endif

@@ -6,6 +6,8 @@
 #include "base/text.h"
 #include "capture/core/config.h"
 #include "capture/core/guard.h"
+#include "capture/core/message.h"
+#include "capture/core/recording.h"
 
 #include <elf.h>
 #include <errno.h>
@@ -183,6 +185,33 @@ this_thread(void)
 				       .thread = (uint32_t)vmt_sys_call0(SYS_gettid)};
 }
 
+/* One line for all of a session. `vmtrace record` has a line of its own at its end. */
+static void
+say_missed(struct vmt_session *session)
+{
+	uint32_t said = 0;
+
+	if (vmt_atomic_load_relaxed(&session->exec_server) != VMT_SESSION_SERVER_RUNS &&
+	    !vmt_recording.is_filtered && vmt_atomic_cas(&session->exec_said, &said, 1))
+		vmt_message_say("a program that loads no library is not recorded",
+				"it may not be traced, or the recorder could not be put there in "
+				"time");
+}
+
+static struct vmt_session_slot *
+ask(struct vmt_session *session, const struct vmt_exec_asker *asker)
+{
+	struct vmt_session_slot *slot = NULL;
+
+	if (vmt_exec_request_has_no_server(session))
+		vmt_exec_request_count_missed(session, asker->pid);
+	else
+		slot = vmt_exec_request_make(session, asker, patience_ns());
+	if (!slot)
+		say_missed(session);
+	return slot;
+}
+
 /* While visiting. */
 static struct vmt_session_slot *
 announce(const struct vmt_static_exec *exec)
@@ -190,12 +219,13 @@ announce(const struct vmt_static_exec *exec)
 	struct vmt_session *session = vmt_recording.session;
 	struct vmt_exec_asker asker;
 
-	if (!session || !vmt_exec_request_is_served(session) || !loads_nothing(exec) ||
-	    !is_known_by_number(session))
+	if (!session ||
+	    !(vmt_exec_request_is_served(session) || vmt_exec_request_has_no_server(session)) ||
+	    !loads_nothing(exec) || !is_known_by_number(session))
 		return NULL;
 	asker = this_thread();
 	asker.spawns = exec->spawns;
-	return vmt_exec_request_make(session, &asker, patience_ns());
+	return ask(session, &asker);
 }
 
 struct vmt_session_slot *

@@ -10,11 +10,12 @@
 #include "collect/collector.h"
 #include "preload/libc/elf_lookup.h"
 #include "preload/trace/close_descriptors.h"
+#include "preload/trace/exec_server.h"
+#include "preload/trace/own_file.h"
 #include "preload/trace/standalone.h"
 #include "preload/trace/unmap_files.h"
 
 #include <errno.h>
-#include <link.h>
 #include <linux/futex.h>
 #include <sched.h>
 #include <signal.h>
@@ -27,9 +28,6 @@
 #define HOLDER_PAUSE_NS 2000000
 #define HOLDER_PAUSES 10u
 #define RESTORE_ATTEMPTS 1000
-
-/* The linker's name for this library's first byte. */
-extern const char __ehdr_start[] __attribute__((visibility("hidden")));
 
 /* What the processes on the way to the collector need. Between vfork and exec they run on the
  * memory of the program, whose thread waits meanwhile. */
@@ -59,51 +57,14 @@ leave_all_but_session(const struct spawn *spawn)
 	vmt_sys_call3(SYS_futex, &spawn->session->held_by, FUTEX_WAKE, 1);
 }
 
-#define PART_BYTES 4096u
-
-/* Whether a part of a file is what the library has there in memory. */
-static bool
-is_same_part(int fd, uint64_t offset, uint64_t bytes)
-{
-	static VMT_ROOMY unsigned char part[PART_BYTES];
-
-	return bytes <= sizeof(part) && vmt_sys_pread(fd, part, bytes, offset) == (long)bytes &&
-	       memcmp(part, __ehdr_start + offset, bytes) == 0;
-}
-
-/* Headers and build-id: the library's symbols in memory may have been changed by itself. */
-static bool
-is_same_library(int fd)
-{
-	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
-	const ElfW(Phdr) *segment = (const void *)(__ehdr_start + header->e_phoff);
-
-	if (!is_same_part(fd, 0, sizeof(*header)) ||
-	    !is_same_part(fd, header->e_phoff, header->e_phnum * sizeof(*segment)))
-		return false;
-	for (uint32_t i = 0; i < header->e_phnum; i++)
-		if (segment[i].p_type == PT_NOTE && segment[i].p_offset == segment[i].p_vaddr &&
-		    !is_same_part(fd, segment[i].p_offset, segment[i].p_filesz))
-			return false;
-	return true;
-}
-
-bool
-vmt_spawn_is_own_file(const char *path)
-{
-	int fd = vmt_sys_open(path, O_RDONLY, 0);
-	bool same = fd >= 0 && is_same_library(fd);
-
-	if (fd >= 0)
-		vmt_sys_close(fd);
-	return same;
-}
-
 /* The second choice: a copy of the program that never execs, and drops what it can. */
 static _Noreturn void
 run_copy(const struct spawn *spawn)
 {
+	struct vmt_exec_server server = {.library = spawn->library};
 	struct vmt_collector_host host = {
+	    .serve_execs = vmt_exec_server_attend,
+	    .serve_context = &server,
 	    .interval_ns = spawn->orders.interval_ns,
 	    .residency_source = spawn->orders.residency_source,
 	    .touch_period = spawn->orders.touch_period,
@@ -121,7 +82,9 @@ run_copy(const struct spawn *spawn)
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_unmap_files_all(spawn->session, spawn->library);
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
+	vmt_exec_server_begin(&server, spawn->session, spawn->orders.session_path, SESSION_FD);
 	(void)vmt_collector_run(spawn->session, &host);
+	vmt_exec_server_end(&server);
 	for (;;)
 		vmt_sys_call1(SYS_exit_group, 0);
 }
@@ -169,7 +132,7 @@ run_library(struct spawn *spawn)
 	vmt_sys_call1(SYS_chdir, "/");
 	vmt_sys_call6(SYS_prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0);
 	vmt_standalone_write(&spawn->line, &orders);
-	if (orders.session_fd >= 0 && vmt_spawn_is_own_file(spawn->library))
+	if (orders.session_fd >= 0 && vmt_own_file_is(spawn->library))
 		vmt_sys_call3(SYS_execve, spawn->library, spawn->line.arguments, no_environment);
 }
 
@@ -394,6 +357,19 @@ set_orders(struct vmt_standalone_orders *orders)
 	orders->watch.stack_start = vmt_recording.stack_start;
 }
 
+/* Before the collector has begun: who executes something until then waits for it. */
+static void
+offer_exec_server(const struct spawn *spawn)
+{
+#if defined(__x86_64__)
+	if (spawn->library[0] != '\0')
+		vmt_atomic_store_release(&spawn->session->exec_server,
+					 VMT_SESSION_SERVER_ON_DEMAND);
+#else
+	(void)spawn;
+#endif
+}
+
 bool
 vmt_spawn_collector(const char **path)
 {
@@ -404,6 +380,7 @@ vmt_spawn_collector(const char **path)
 	if (!create_session(&spawn, session_path, sizeof(session_path)))
 		return false;
 	find_library(spawn.library, sizeof(spawn.library));
+	offer_exec_server(&spawn);
 	set_orders(&spawn.orders);
 	made = make_collector(&spawn);
 	if (spawn.orders.session_fd >= 0)

@@ -30,9 +30,4 @@
 /* On success vmt_recording.session is set and *path is the session's (static memory), empty where
  * later images can't find it. */
 bool vmt_spawn_collector(const char **path);
-
-/* For tests, too: whether a file begins as the library does in memory: its headers and build-id. It
- * may have been replaced since it was loaded, and another version has other orders. */
-bool vmt_spawn_is_own_file(const char *path);
-
 #endif

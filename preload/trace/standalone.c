@@ -3,6 +3,7 @@
 #include "base/sys.h"
 #include "base/text.h"
 #include "format/head.h"
+#include "preload/trace/exec_server.h"
 #include "preload/trace/standalone_start.h"
 
 #include <string.h>
@@ -134,7 +135,10 @@ explain(void)
 static int
 collect(struct vmt_standalone_orders *orders)
 {
+	struct vmt_exec_server server = {.library = "/proc/self/exe"};
 	struct vmt_collector_host host = {
+	    .serve_execs = vmt_exec_server_attend,
+	    .serve_context = &server,
 	    .interval_ns = orders->interval_ns,
 	    .residency_source = orders->residency_source,
 	    .touch_period = orders->touch_period,
@@ -148,13 +152,17 @@ collect(struct vmt_standalone_orders *orders)
 	    .session_path = orders->session_path,
 	};
 	struct vmt_session *session;
+	int result;
 
 	vmt_sys_call2(SYS_prctl, PR_SET_NAME, "vmtrace");
 	if (vmt_session_view(orders->session_fd, &session) < 0)
 		return 1;
+	vmt_exec_server_begin(&server, session, orders->session_path, orders->session_fd);
 	if (orders->session_path)
 		vmt_sys_close(orders->session_fd);
-	return vmt_collector_run(session, &host) < 0;
+	result = vmt_collector_run(session, &host);
+	vmt_exec_server_end(&server);
+	return result < 0;
 }
 
 void

@@ -13,6 +13,7 @@
 #define RELATIVE R_X86_64_RELATIVE
 #define GLOBAL_DATA R_X86_64_GLOB_DAT
 #define JUMP_SLOT R_X86_64_JUMP_SLOT
+#define THREAD_OFFSET R_X86_64_TPOFF64
 __asm__(".text\n"
 	".globl vmt_standalone_entry\n"
 	".hidden vmt_standalone_entry\n"
@@ -28,6 +29,7 @@ __asm__(".text\n"
 #define RELATIVE R_AARCH64_RELATIVE
 #define GLOBAL_DATA R_AARCH64_GLOB_DAT
 #define JUMP_SLOT R_AARCH64_JUMP_SLOT
+#define THREAD_OFFSET R_AARCH64_TLS_TPREL
 __asm__(".text\n"
 	".globl vmt_standalone_entry\n"
 	".hidden vmt_standalone_entry\n"
@@ -246,6 +248,27 @@ address_of(const struct tables *tables, uint64_t index)
 	return (uintptr_t)function;
 }
 
+/* Where a thread-local variable lies beside the thread pointer: below it, in front of what the
+ * psABI has there; on aarch64 above two words. All of them begin as zeros. */
+static uintptr_t
+thread_place(uintptr_t addend)
+{
+#if defined(__x86_64__)
+	const ElfW(Ehdr) *header = (const void *)__ehdr_start;
+	const ElfW(Phdr) *segment = (const void *)((uintptr_t)__ehdr_start + header->e_phoff);
+	uintptr_t bytes = 0;
+
+	for (int i = 0; i < header->e_phnum; i++, segment++)
+		if (segment->p_type == PT_TLS)
+			bytes = (segment->p_memsz + segment->p_align - 1) & ~(segment->p_align - 1);
+	if (bytes > THREAD_AREA_WORDS / 2 * sizeof(uintptr_t))
+		miss();
+	return addend - bytes;
+#else
+	return addend + 2 * sizeof(uintptr_t);
+#endif
+}
+
 /* Those of the imports in a pass of their own: the table of stand-ins is itself relocated. */
 static void
 relocate(const struct tables *tables, const ElfW(Rela) * at, size_t bytes, bool imports)
@@ -256,6 +279,8 @@ relocate(const struct tables *tables, const ElfW(Rela) * at, size_t bytes, bool 
 
 		if (!imports && type == RELATIVE)
 			*place = tables->base + (uintptr_t)at->r_addend;
+		if (!imports && type == THREAD_OFFSET)
+			*place = thread_place((uintptr_t)at->r_addend);
 		if (imports && (type == GLOBAL_DATA || type == JUMP_SLOT))
 			*place = address_of(tables, ELF64_R_SYM(at->r_info));
 	}

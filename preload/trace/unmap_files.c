@@ -75,18 +75,41 @@ change_executable(const char *library)
 	vmt_sys_close(fd);
 }
 
+/* False: it is not known which files are to stay. */
+static bool
+begin(struct release *release, const struct vmt_session *session)
+{
+	*release = (struct release){.session = (uint64_t)(uintptr_t)session};
+	return walk(release, find_library) && release->inode != 0;
+}
+
+/* Unmapping while the list is read may hide lines of it. */
+static void
+unmap_others(struct release *release)
+{
+	for (uint32_t pass = 0; pass < MAX_PASSES; pass++) {
+		release->unmapped = 0;
+		if (!walk(release, unmap_other) || release->unmapped == 0)
+			break;
+	}
+}
+
 void
 vmt_unmap_files_all(const struct vmt_session *session, const char *library)
 {
-	struct release release = {.session = (uint64_t)(uintptr_t)session};
+	struct release release;
 
-	if (!walk(&release, find_library) || release.inode == 0 || !vmt_standalone_rebind())
+	if (!begin(&release, session) || !vmt_standalone_rebind())
 		return;
-	/* Unmapping while the list is read may hide lines of it. */
-	for (uint32_t pass = 0; pass < MAX_PASSES; pass++) {
-		release.unmapped = 0;
-		if (!walk(&release, unmap_other) || release.unmapped == 0)
-			break;
-	}
+	unmap_others(&release);
 	change_executable(library);
+}
+
+void
+vmt_unmap_files_beside(const struct vmt_session *session)
+{
+	struct release release;
+
+	if (begin(&release, session))
+		unmap_others(&release);
 }

@@ -17,4 +17,7 @@
  * things as they were. */
 void vmt_unmap_files_all(const struct vmt_session *session, const char *library);
 
+/* The files alone, in a process that has no C library to lose. */
+void vmt_unmap_files_beside(const struct vmt_session *session);
+
 #endif

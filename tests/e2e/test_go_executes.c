@@ -44,15 +44,36 @@ check_cgo(const char *version)
 	check_way(program, "fork");
 }
 
+/* The library alone, in a shell that executes the Go program. */
+static void
+check_preloaded(const char *version)
+{
+	const char *program = go_program_without_cgo(version, "executes", "static", NULL);
+	const char *const argv[] = {"sh",    "-c",   "exec \"$0\" \"$@\"",
+				    program, "fork", built("tests/target/static_successor"),
+				    "0",     NULL};
+	struct run run;
+
+	run_program(&run, argv, preloaded(scratch_file(SUCCESSORS_PATTERN)));
+	assert_int_equal(run.exit_status, 37);
+	assert_string_equal(run.err, "");
+	successor_check(strtoll(strchr(run.out, '\n') + 1, NULL, 10));
+	run_free(&run);
+}
+
 #define TESTS(id, version)                                                                         \
 	GO_TEST_FUNCTION(static, id, version)                                                      \
-	GO_TEST_FUNCTION(cgo, id, version)
+	GO_TEST_FUNCTION(cgo, id, version)                                                         \
+	GO_TEST_FUNCTION(preloaded, id, version)
 GO_VERSIONS(TESTS)
 
 int
 main(void)
 {
-#define ENTRIES(id, version) GO_TEST_ENTRY(static, id, version) GO_TEST_ENTRY(cgo, id, version)
+#define ENTRIES(id, version)                                                                       \
+	GO_TEST_ENTRY(static, id, version)                                                         \
+	GO_TEST_ENTRY(cgo, id, version)                                                            \
+	GO_TEST_ENTRY(preloaded, id, version)
 	const struct CMUnitTest tests[] = {GO_VERSIONS(ENTRIES)};
 
 	prefer_system_programs();

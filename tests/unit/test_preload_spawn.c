@@ -2,6 +2,7 @@
 
 #include "base/sys.h"
 #include "preload/trace/close_descriptors.h"
+#include "preload/trace/own_file.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -28,10 +29,10 @@ static void
 knows_its_own_file(void **state)
 {
 	(void)state;
-	assert_true(vmt_spawn_is_own_file("/proc/self/exe"));
-	assert_false(vmt_spawn_is_own_file("/bin/true"));
-	assert_false(vmt_spawn_is_own_file("/proc/self/status"));
-	assert_false(vmt_spawn_is_own_file("/nonexistent"));
+	assert_true(vmt_own_file_is("/proc/self/exe"));
+	assert_false(vmt_own_file_is("/bin/true"));
+	assert_false(vmt_own_file_is("/proc/self/status"));
+	assert_false(vmt_own_file_is("/nonexistent"));
 }
 
 /* As a kernel before 5.9. */

@@ -58,9 +58,11 @@ say_static(struct vmt_doctor *doctor, const struct vmt_preloadable *program)
 {
 	vmt_doctor_say(doctor, VMT_DOCTOR_OK, NULL,
 		       "statically linked: vmtrace record puts its recorder into it at its start");
-	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE, "start it by vmtrace record",
-		       "LD_PRELOAD alone does not reach it: as another program's child it is "
-		       "recorded under vmtrace record, if that one executes it as shells do");
+	vmt_doctor_say(doctor, VMT_DOCTOR_NOTE,
+		       "start it by vmtrace record, or by a program that loads the library",
+		       "LD_PRELOAD alone does not reach it where it is started first: as another "
+		       "program's child it is recorded if that one is, and executes it as shells "
+		       "do");
 	vmt_doctor_malloc(doctor, program);
 }
 

@@ -148,13 +148,14 @@ start_thread(struct vmt_record_static_server *server)
 	int result;
 
 	/* Who asks before the thread gets a processor waits for it. */
-	vmt_atomic_store_release(&server->children.session->exec_server, 1);
+	vmt_atomic_store_release(&server->children.session->exec_server, VMT_SESSION_SERVER_RUNS);
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	result = pthread_create(&server->thread, NULL, serve, server);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (result != 0)
-		vmt_atomic_store_release(&server->children.session->exec_server, 0);
+		vmt_atomic_store_release(&server->children.session->exec_server,
+					 VMT_SESSION_SERVER_NONE);
 	return result;
 }
 
@@ -185,5 +186,6 @@ vmt_record_static_end(struct vmt_record_static_server *server)
 	vmt_atomic_store_release(&server->children.stop, 1);
 	vmt_exec_request_wake(server->children.session);
 	pthread_join(server->thread, NULL);
+	vmt_atomic_store_release(&server->children.session->exec_server, VMT_SESSION_SERVER_NONE);
 	free(server);
 }

@@ -103,6 +103,7 @@ emit_untraced(struct vmt_emitter *emitter, const struct vmt_tree_untraced *untra
 	vmt_emitter_u64(emitter, "there", untraced->there);
 	vmt_emitter_u64(emitter, "brief", untraced->brief);
 	vmt_emitter_u64(emitter, "unread", untraced->unread);
+	vmt_emitter_u64(emitter, "executed", untraced->executed);
 	emit_figure(emitter, "private_bytes",
 		    is_read ? untraced->private_bytes : VMT_FIGURE_UNKNOWN);
 	emit_figure(emitter, "most_private_bytes",

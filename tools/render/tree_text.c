@@ -68,6 +68,13 @@ say_untraced(struct vmt_sentence *sentence, const struct vmt_tree_untraced *untr
 				 " Up to %zu more, which ended within about 20 ms of their forks, "
 				 "may have been there: nothing was read of them.",
 				 untraced->brief);
+	if (untraced->executed)
+		vmt_sentence_say(sentence,
+				 " %zu program%s that load%s no library %s executed and not "
+				 "recorded: not in it.",
+				 untraced->executed, untraced->executed == 1 ? "" : "s",
+				 untraced->executed == 1 ? "s" : "",
+				 untraced->executed == 1 ? "was" : "were");
 	if (untraced->there == 0)
 		return;
 	vmt_sentence_say(sentence, " %zu %s without a trace %s not in it", untraced->there,
@@ -258,7 +265,8 @@ print_process(const struct vmt_tree *tree, const struct vmt_layout *layout,
 			process->end, process->name, process->title);
 	if (process->owner)
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*smost: %s", INDENT, "", process->owner);
-	if (family->traces == 1 && (family->untraced.there > 0 || family->untraced.brief > 0))
+	if (family->traces == 1 && (family->untraced.there > 0 || family->untraced.brief > 0 ||
+				    family->untraced.executed > 0))
 		vmt_layout_line(layout, VMT_STYLE_PLAIN, "%*s%s", INDENT, "",
 				vmt_tree_text_sum(tree, family, text, sizeof(text)));
 	for (size_t i = 0; i < process->inherited_count; i++) {

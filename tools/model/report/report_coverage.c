@@ -169,6 +169,7 @@ add_removed(struct vmt_report_draft *draft, const struct vmt_head *head)
 struct untraced {
 	uint64_t told;
 	uint64_t private_bytes; /* the most of one; 0: nothing was read */
+	uint64_t executed;	/* besides: programs that load no library */
 };
 
 static bool
@@ -176,6 +177,10 @@ add_one(void *context, const struct vmt_untraced *record)
 {
 	struct untraced *untraced = context;
 
+	if (record->why == VMT_UNTRACED_STATIC) {
+		untraced->executed++;
+		return true;
+	}
 	untraced->told++;
 	if (record->private_bytes != VMT_FIGURE_UNKNOWN &&
 	    record->private_bytes > untraced->private_bytes)
@@ -191,23 +196,37 @@ most_mib(uint64_t bytes)
 }
 
 static int
-add_untraced(struct vmt_report_draft *draft)
+add_ended(struct vmt_report_draft *draft, const struct untraced *untraced)
 {
-	struct untraced untraced = {0};
-
-	vmt_untraced_records_each(draft->trace, add_one, &untraced);
-	if (untraced.told == 0)
+	if (untraced->told == 0)
 		return 0;
-	if (untraced.private_bytes == 0)
+	if (untraced->private_bytes == 0)
 		return vmt_report_coverage_add(
 		    draft,
 		    "processes of this tree that ended without a trace: %" PRIu64
 		    ". Nothing was read of their memory",
-		    untraced.told);
+		    untraced->told);
 	return vmt_report_coverage_add(draft,
 				       "processes of this tree that ended without a trace: %" PRIu64
 				       ". At most %.2f MiB of private memory were read of one",
-				       untraced.told, most_mib(untraced.private_bytes));
+				       untraced->told, most_mib(untraced->private_bytes));
+}
+
+static int
+add_untraced(struct vmt_report_draft *draft)
+{
+	struct untraced untraced = {0};
+	int status;
+
+	vmt_untraced_records_each(draft->trace, add_one, &untraced);
+	status = add_ended(draft, &untraced);
+	if (status != 0 || untraced.executed == 0)
+		return status;
+	return vmt_report_coverage_add(
+	    draft,
+	    "programs that load no library, executed in this tree and not recorded: %" PRIu64
+	    ". They may not be traced, or the recorder could not be put there in time",
+	    untraced.executed);
 }
 
 /* From this level on some of the blocks that glibc maps one by one, of 128 KiB and more, are left
@@ -307,10 +326,10 @@ add_started(struct vmt_report_draft *draft, uint32_t notes)
 		    draft, "the programs that the process starts, and what it becomes by exec, are "
 			   "recorded only if LD_PRELOAD reaches them");
 	return vmt_report_coverage_add(
-	    draft,
-	    "of the programs that it starts or becomes by exec, those that load no library "
-	    "either are recorded only while vmtrace record runs and sees the exec. Others are only "
-	    "if LD_PRELOAD reaches them");
+	    draft, "of the programs that it starts or becomes by exec, those that load no library "
+		   "either are recorded only while the collector runs and sees the exec. Others "
+		   "are only if "
+		   "LD_PRELOAD reaches them");
 }
 
 /* An allocator in the program's own code. */

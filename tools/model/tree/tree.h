@@ -145,6 +145,7 @@ struct vmt_tree_untraced {
 	size_t unread;		     /* of these: nothing was read */
 	uint64_t most_private_bytes; /* of these, the most of one */
 	uint64_t private_bytes;	     /* of these, together */
+	size_t executed; /* besides, at any time: programs that load no library, not recorded */
 };
 
 /* Processes that descend from one, as far as there are traces. */

@@ -129,6 +129,10 @@ add(void *context, const struct vmt_untraced *record)
 			  .private_bytes = vmt_tree_figure(record->private_bytes),
 			  .start_ns = record->start_ns};
 
+	if (record->why == VMT_UNTRACED_STATIC) {
+		counting->family->untraced.executed++;
+		return true;
+	}
 	if (has_trace(counting, record))
 		return true;
 	one.is_there =
