@@ -2,6 +2,7 @@
  * (mlockall), fixed, moved; under mlockall also segment (shmat) and break (sbrk); and advised
  * (MADV_POPULATE_WRITE) and pinned (mlock), which fill what is mapped already. Half of the time is
  * spent inside of them. */
+#include "tests/soak.h"
 #include "tests/target/truth.h"
 
 #include <pthread.h>
@@ -14,7 +15,7 @@
 #endif
 
 #define BYTES (96 * MIB)
-#define ROUNDS 24
+#define ROUNDS ((int)soak_count(8, 24))
 
 static NOINLINE char *
 map_filled(void *at, int flags)
