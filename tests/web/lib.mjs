@@ -55,10 +55,13 @@ export async function open(file, { dark = false, width = 1280, height = 900, has
   return { page, problems };
 }
 
-// colors: whether text can be told from what is behind it, alone.
-export async function axe(page, what, { colors = false } = {}) {
+const PARTS = { all: {}, colors: { runOnly: ["color-contrast"] }, structure: { rules: { "color-contrast": { enabled: false } } } };
+
+// parts: "colors" asks only whether text can be told from what is behind it, which takes most of the time; "structure"
+// asks the rest.
+export async function axe(page, what, { parts = "all" } = {}) {
   await page.evaluate(readFileSync(require.resolve("axe-core/axe.min.js"), "utf8"));
-  const options = { resultTypes: ["violations"], ...(colors ? { runOnly: ["color-contrast"] } : {}) };
+  const options = { resultTypes: ["violations"], ...PARTS[parts] };
   const { violations } = await page.evaluate((wanted) => globalThis.axe.run(document, wanted), options);
   const found = violations.map((v) => `${v.id} (${v.impact}): ${v.help}\n    ${v.nodes.slice(0, 4).map((node) => `${node.html.slice(0, 200)} ${node.any?.[0]?.message ?? ""}`).join("\n    ")}`);
   assert.deepEqual(found, [], `axe-core, ${what}:\n${found.join("\n")}`);
