@@ -20,11 +20,13 @@ static bool
 may_be_urgent(void)
 {
 	struct sched_param parameters = {.sched_priority = 1};
+	struct rlimit limit = {0, 0};
 	bool may = sched_setscheduler(0, SCHED_RR, &parameters) == 0;
 
+	assert_int_equal(getrlimit(RLIMIT_RTTIME, &limit), 0);
 	parameters.sched_priority = 0;
 	assert_int_equal(sched_setscheduler(0, SCHED_OTHER, &parameters), 0);
-	return may;
+	return may && limit.rlim_cur == RLIM_INFINITY;
 }
 
 static void
@@ -74,6 +76,19 @@ be_chosen(void)
 	return sched_getscheduler(0) == SCHED_BATCH ? 0 : 3;
 }
 
+/* 0: where processor time is limited at such a priority it is not taken. */
+static int
+be_limited(void)
+{
+	struct vmt_urgent urgent = {.is_on = false};
+	struct rlimit limit = {1000000, 1000000};
+
+	if (setrlimit(RLIMIT_RTTIME, &limit) != 0)
+		return 1;
+	vmt_urgent_begin(&urgent);
+	return !urgent.is_on && sched_getscheduler(0) == SCHED_OTHER ? 0 : 2;
+}
+
 static int
 run(int (*what)(void))
 {
@@ -93,6 +108,7 @@ what_was_chosen_stays(void **state)
 	(void)state;
 	assert_int_equal(run(be_nice), 0);
 	assert_int_equal(run(be_chosen), 0);
+	assert_int_equal(run(be_limited), 0);
 }
 
 int
