@@ -1,6 +1,7 @@
 #include "collect/drain.h"
 
 #include "base/assert.h"
+#include "collect/releases.h"
 #include "format/advice.h"
 
 #include <errno.h>
@@ -16,6 +17,9 @@
 /* Slots that are asked for ahead: they lie in another processor's cache. */
 #define AHEAD 16u
 
+/* Slots from which on it is cheaper to take a ring's releases: two system calls' time. */
+#define RELEASED_ALONE_FROM 128u
+
 /* Heap slots that are encoded together: few enough to stay in the nearest cache. */
 #define TOGETHER 64u
 
@@ -25,6 +29,7 @@ vmt_drain_open(struct vmt_drain *drain, const struct vmt_head *layout, unsigned 
 	memset(drain, 0, sizeof(*drain));
 	vmt_assert(layout->shards != 0 && layout->shards <= VMT_MAX_SHARDS);
 	drain->count = layout->shards * VMT_RING_CLASSES;
+	drain->discards_told = (layout->features & VMT_FEATURE_DISCARDS_TOLD) != 0;
 	if (layout->malloc_mode == VMT_MALLOC_SAMPLED)
 		drain->held.sample_bytes = layout->malloc_sample_bytes;
 	for (uint32_t i = 0; i < drain->count; i++)
@@ -309,17 +314,40 @@ step_on(struct vmt_drain_ring *ring, const struct vmt_batch *batch)
 		ring->time_unit = batch->time_unit;
 }
 
+/* Whatever producers do meanwhile. */
+static void
+release_each(const struct vmt_ring_view *view, const struct vmt_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->count; i++) {
+		if (batch->kinds[i] != NOT_COPIED)
+			vmt_ring_release_filed(view, batch->first + i, batch->kinds[i]);
+	}
+}
+
+static void
+release_alone(const struct vmt_ring_view *view, const struct vmt_batch *batch)
+{
+	for (uint32_t i = 0; i < batch->count; i++) {
+		if (batch->kinds[i] != NOT_COPIED)
+			vmt_ring_release_alone(view, batch->first + i, batch->kinds[i]);
+	}
+}
+
 /* Hands the copied positions of a written batch back to the producers. */
 static void
-release_batch(const struct vmt_ring_view *ring, const struct vmt_batch *batch)
+release_batch(const struct vmt_drain *drain, const struct vmt_ring_view *ring,
+	      const struct vmt_batch *batch)
 {
 	const struct vmt_ring_view view = *ring; /* no store can change it */
 
 	vmt_assert(batch->count <= view.capacity);
 	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
-	for (uint32_t i = 0; i < batch->count; i++) {
-		if (batch->kinds[i] != NOT_COPIED)
-			vmt_ring_release_filed(&view, batch->first + i, batch->kinds[i]);
+	if (drain->discards_told && batch->count >= RELEASED_ALONE_FROM &&
+	    vmt_releases_begin(&view)) {
+		release_alone(&view, batch);
+		vmt_releases_end(&view);
+	} else {
+		release_each(&view, batch);
 	}
 	if (batch->left_empty)
 		vmt_ring_help_tail(&view);
@@ -355,7 +383,7 @@ drain_batch(struct vmt_drain *drain, uint32_t index, struct vmt_writer *writer,
 		return result;
 	step_on(ring, &batch);
 	if (batch.count)
-		release_batch(&ring->view, &batch);
+		release_batch(drain, &ring->view, &batch);
 	return 1;
 }
 

@@ -67,6 +67,7 @@ struct vmt_drain {
 	uint64_t said_peak_bytes; /* ... or before an exec */
 	uint64_t deeds;	      /* events that tell of what the process did with memory by itself */
 	struct vmt_held held; /* by the events so far, roughly */
+	bool discards_told;   /* VMT_FEATURE_DISCARDS_TOLD */
 	bool freed_lazily;    /* an advice of MADV_FREE came by: there may be LazyFree pages */
 };
 

@@ -32,6 +32,8 @@
 #define VMT_FEATURE_THINNED UINT64_C(1)	      /* chunks may have a level of thin.h other than 0 */
 #define VMT_FEATURE_STACKS_SHARED UINT64_C(2) /* stacks share their outer frames: stack_table.h */
 #define VMT_FEATURE_MANY_SHARDS UINT64_C(4)   /* shards is more than VMT_FEW_SHARDS */
+/* Who discards from a ring says so first: vmt_ring.releaser. */
+#define VMT_FEATURE_DISCARDS_TOLD (UINT64_C(1) << 32)
 #define VMT_FEATURES_KNOWN                                                                         \
 	(VMT_FEATURE_THINNED | VMT_FEATURE_STACKS_SHARED | VMT_FEATURE_MANY_SHARDS)
 #define VMT_FEW_SHARDS 16u /* that every reader knows */

@@ -18,6 +18,22 @@ stall(struct vmt_ring *control, uint64_t position)
 	return false;
 }
 
+/* Tells readers that from now on each release has to be a swap. False: one releases without. */
+static bool
+contest(struct vmt_ring *control)
+{
+	uint32_t found = vmt_atomic_load_acquire(&control->releaser);
+
+	if (found == VMT_RING_CONTESTED)
+		return true;
+	if (found != 0 && found != VMT_RING_RELEASER_DIED)
+		return false;
+	/* A reader that comes later finds its own swap refused. One that came between releases
+	 * now; another producer has said the same. */
+	return vmt_atomic_cas(&control->releaser, &found, VMT_RING_CONTESTED) ||
+	       found == VMT_RING_CONTESTED;
+}
+
 static bool
 discard_committed(const struct vmt_ring_view *ring, uint64_t position,
 		  uint8_t (*kind_of)(const void *slot))
@@ -36,9 +52,13 @@ discard_committed(const struct vmt_ring_view *ring, uint64_t position,
 bool
 vmt_ring_discard_oldest(const struct vmt_ring_view *ring, uint8_t (*kind_of)(const void *slot))
 {
-	uint64_t tail = vmt_atomic_load_acquire(&ring->control->tail);
-	enum vmt_ring_state state = vmt_ring_look(ring, tail);
+	enum vmt_ring_state state;
+	uint64_t tail;
 
+	if (!contest(ring->control))
+		return false;
+	tail = vmt_atomic_load_acquire(&ring->control->tail);
+	state = vmt_ring_look(ring, tail);
 	switch (state) {
 	case VMT_RING_COMMITTED:
 		return discard_committed(ring, tail, kind_of);

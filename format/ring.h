@@ -23,7 +23,8 @@
  * vmt_ring_look; COMMITTED is taken with vmt_ring_copy, BUSY ends the round (or, after a while, is
  * given up by vmt_ring_release); what was copied goes to the file; only then is it released, by
  * vmt_ring_release_filed for each and vmt_ring_help_tail for all. Beside it, where nobody seems to
- * collect, producers may discard.
+ * collect, producers may discard. In a ring of which nobody has discarded yet the reader may take
+ * the releases for itself (vmt_ring_begin_release), and needs no locked instruction for each.
  *
  * Thread and signal safety: every function is lock-free and async-signal-safe.
  */
@@ -43,12 +44,19 @@
  * where nobody collects, so that one dead writer does not end the recording. */
 #define VMT_RING_STALL_LIMIT 4096u
 
+/* vmt_ring.releaser, beside 0 and the kernel's id of a thread: producers have discarded, for ever
+ * after each release is a swap; the thread died while it released (FUTEX_OWNER_DIED of
+ * linux/futex.h, which the kernel leaves of the id: robust futexes, set_robust_list(2)). */
+#define VMT_RING_CONTESTED (1u << 31)
+#define VMT_RING_RELEASER_DIED (1u << 30)
+
 /* Control words of one ring, in the trace file's head. Cache lines are kept apart: producers write
  * the first, the side that releases the second, the slow path the third. */
 struct vmt_ring {
 	_Alignas(64) uint64_t head; /* next position to claim */
 	_Alignas(64) uint64_t tail; /* every position below has been released; may lag */
 	uint64_t stalls;	    /* failed discards: position, and how many at it */
+	uint32_t releaser; /* the thread that releases without swaps; 0 = none; VMT_RING_* */
 	_Alignas(64) uint64_t dropped[VMT_EVENT_KINDS];	    /* never got a slot */
 	_Alignas(64) uint64_t overwritten[VMT_EVENT_KINDS]; /* discarded to make room */
 	uint64_t abandoned; /* slots given up by a producer, where nobody collects */
@@ -195,6 +203,7 @@ vmt_ring_copy(const struct vmt_ring_view *ring, uint64_t position, void *copy)
 	vmt_assert(ring->slot_bytes % sizeof(*to) == 0);
 	/* A producer may discard and refill the slot under this loop: the two looks behind it
 	 * tell. */
+#pragma GCC unroll 4
 	for (uint32_t i = 0; i < ring->slot_bytes / sizeof(*to); i++)
 		to[i].value = vmt_atomic_load_relaxed(&from[i].value);
 	vmt_atomic_fence_acquire();
@@ -277,6 +286,45 @@ vmt_ring_release_filed(const struct vmt_ring_view *ring, uint64_t position, uint
 		vmt_ring_uncount(ring, kind);
 }
 
+/*
+ * Takes the releases of committed slots for the calling thread, by the kernel's id of it. From here
+ * to vmt_ring_end_release no producer discards. False: one has discarded, or another thread died
+ * at this; vmt_ring_release_filed is always right. The thread has to have the word on the kernel's
+ * list of robust futexes by now, or producers would wait in vain for the end where it is killed:
+ * they drop events then. The swap's acquire half orders all discards before it.
+ */
+static inline bool
+vmt_ring_begin_release(const struct vmt_ring_view *ring, uint32_t thread)
+{
+	uint32_t nobody = 0;
+
+	vmt_assert(thread != 0 && thread < VMT_RING_RELEASER_DIED);
+	return vmt_atomic_cas(&ring->control->releaser, &nobody, thread);
+}
+
+/* The release orders the slots' sequences before it: who discards next sees them. */
+static inline void
+vmt_ring_end_release(const struct vmt_ring_view *ring)
+{
+	vmt_atomic_store_release(&ring->control->releaser, 0);
+}
+
+/* As vmt_ring_release_filed, between vmt_ring_begin_release and vmt_ring_end_release: nobody else
+ * changes a committed slot meanwhile. One that is not was damaged by the program. */
+static inline void
+vmt_ring_release_alone(const struct vmt_ring_view *ring, uint64_t position, uint8_t kind)
+{
+	uint32_t *sequence = vmt_ring_sequence(ring, position);
+	uint32_t lap = vmt_ring_lap(ring, position);
+
+	/* From this store on the writer of the next lap may fill the slot. Its release half orders
+	 * what was read of the slot before that. */
+	if (__builtin_expect(vmt_atomic_load_relaxed(sequence) == lap + 1, 1))
+		vmt_atomic_store_release(sequence, lap + ring->capacity);
+	else
+		vmt_ring_uncount(ring, kind);
+}
+
 /* Brings tail from a batch's first position over the whole of it. The caller knows that each has
  * been released, by itself or by others. Where tail is elsewhere, it is helped along as ever. */
 static inline void
@@ -291,8 +339,9 @@ vmt_ring_lead_tail(const struct vmt_ring_view *ring, uint64_t first, uint64_t en
 
 /*
  * Makes room where nobody collects: discards the oldest position. Returns false when the oldest is
- * being filled right now (try again; after VMT_RING_STALL_LIMIT failures it is given up) or the
- * ring is empty. `kind_of` tells the kind of a committed slot, for the account of losses.
+ * being filled right now (try again; after VMT_RING_STALL_LIMIT failures it is given up), the ring
+ * is empty, or a reader releases right now. `kind_of` tells the kind of a committed slot, for the
+ * account of losses.
  */
 bool vmt_ring_discard_oldest(const struct vmt_ring_view *ring,
 			     uint8_t (*kind_of)(const void *slot));

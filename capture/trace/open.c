@@ -452,7 +452,7 @@ describe_recording(struct vmt_head *head)
 	    head->malloc_mode == VMT_MALLOC_SAMPLED ? vmt_config.malloc_sample_bytes : 0;
 	head->stack_mode = process->stack_mode;
 	head->stack_depth = vmt_config.stack_depth;
-	head->features = VMT_FEATURE_STACKS_SHARED;
+	head->features = VMT_FEATURE_STACKS_SHARED | VMT_FEATURE_DISCARDS_TOLD;
 	head->notes |= vmt_config.follow_fork ? 0 : VMT_NOTE_NO_FORKS;
 	head->notes |= vmt_config.touch_period == VMT_PERIOD_OFF ? 0 : VMT_NOTE_TOUCH_WANTED;
 	head->tracer_address = (uint64_t)(uintptr_t)__ehdr_start;

@@ -10,7 +10,7 @@
  * error: nothing here may wait.
  *
  * A mortal thread may stop for ever before any access: the final check also runs in every state in
- * which mortal threads alone have not ended.
+ * which mortal threads alone have not ended. Where others act upon its death, one of them kills it.
  *
  * Single-threaded; for one test program (it defines what it declares).
  */
@@ -37,6 +37,7 @@ struct model_thread {
 	void (*body)(unsigned self);
 	bool mortal;
 	bool ended;
+	bool killed; /* for good; the others may know */
 	jmp_buf at;
 	unsigned char *low; /* its stack pointer when it last yielded */
 };
@@ -123,6 +124,14 @@ model_enter(void)
 	model.threads[self].ended = true;
 	model.threads[self].low = model_stacks[self] + MODEL_STACK_BYTES;
 	_longjmp(model.scheduler, 1);
+}
+
+/* By a thread that notes it in the shared memory. */
+static inline void
+model_kill(unsigned thread)
+{
+	MODEL_CHECK(model.threads[thread].mortal, "a thread is killed that is not mortal");
+	model.threads[thread].killed = true;
 }
 
 /* Lets a thread make its pending access and go on to just before its next one. */
@@ -288,7 +297,7 @@ model_explore(unsigned depth)
 		model_restore(snapshot);
 	}
 	for (unsigned i = 0; i < model.thread_count && model.result.violation[0] == 0; i++) {
-		if (model.threads[i].ended)
+		if (model.threads[i].ended || model.threads[i].killed)
 			continue;
 		model_step(i);
 		paths += model_explore(depth + 1);

@@ -29,6 +29,8 @@ enum model_mutation {
 	MUTATION_NO_SECOND_LOOK,
 	MUTATION_NO_TAKING_BACK,
 	MUTATION_RELEASE_BEFORE_FILE,
+	MUTATION_ALONE_BESIDE_DISCARDS, /* releases without swaps though producers discard */
+	MUTATION_TAKEN_FROM_THE_LIVING, /* discards though a collector releases without swaps */
 	MUTATIONS,
 };
 

@@ -17,6 +17,7 @@
 #define CAPACITY 8u
 #define IDS 40u /* every event has an id of its own, which is its kind as well */
 #define NOBODY 0xff
+#define COLLECTOR_ID 77u /* the kernel's */
 
 struct slot {
 	uint32_t sequence;
@@ -35,6 +36,7 @@ static struct world {
 	uint8_t read[IDS];	/* times that it was put into the file */
 	uint8_t read_last[IDS]; /* in the last batch */
 	uint8_t batch_limit;
+	uint8_t buried; /* the kernel has told of the collector's death */
 	uint8_t filled; /* ids 1 .. filled were written by set_up */
 	uint64_t late_position;
 	struct { /* the file: as struct vmt_chunk, summed up */
@@ -115,6 +117,8 @@ produce_discarding(unsigned self, uint8_t id)
 	for (unsigned tries = 0; tries < 2; tries++) {
 		if (produce(self, id))
 			return;
+		if (model_mutation == MUTATION_TAKEN_FROM_THE_LIVING)
+			vmt_atomic_store_relaxed(&world.control.releaser, VMT_RING_CONTESTED);
 		(void)vmt_ring_discard_oldest(&ring, kind_of);
 	}
 	(void)produce(self, id);
@@ -199,17 +203,25 @@ put_into_file(const struct batch *batch)
 static void
 release_batch(const struct batch *batch)
 {
+	bool begun = vmt_ring_begin_release(&ring, COLLECTOR_ID);
+	bool alone = begun || model_mutation == MUTATION_ALONE_BESIDE_DISCARDS;
+
 	for (unsigned i = 0; i < batch->count; i++) {
-		if (model_mutation == MUTATION_NO_TAKING_BACK)
+		if (alone)
+			vmt_ring_release_alone(&ring, batch->positions[i], batch->ids[i]);
+		else if (model_mutation == MUTATION_NO_TAKING_BACK)
 			(void)vmt_ring_release(&ring, batch->positions[i], VMT_RING_COMMITTED);
 		else
 			vmt_ring_release_filed(&ring, batch->positions[i], batch->ids[i]);
 	}
+	if (begun)
+		vmt_ring_end_release(&ring);
 	vmt_ring_lead_tail(&ring, batch->from, batch->to);
 }
 
-static void
-collect(bool patient)
+/* What is to be put into the file, and to be released then. */
+static struct batch
+fill_batch(bool patient)
 {
 	struct batch batch = {.to = world.file.position_to};
 	uint64_t head = vmt_atomic_load_acquire(&world.control.head);
@@ -223,6 +235,14 @@ collect(bool patient)
 	while (batch.to < head && batch.count < world.batch_limit &&
 	       account(&batch, batch.to, patient))
 		;
+	return batch;
+}
+
+static void
+collect(bool patient)
+{
+	struct batch batch = fill_batch(patient);
+
 	if (model_mutation == MUTATION_RELEASE_BEFORE_FILE)
 		release_batch(&batch);
 	put_into_file(&batch);
@@ -363,8 +383,13 @@ final_check(void)
 	bool collector_killed;
 
 	check_accounts();
-	before = world;
 	killed_threads(&collector_killed);
+	MODEL_CHECK(collector_killed || world.control.releaser != COLLECTOR_ID,
+		    "the releases are still taken");
+	/* What the kernel does at its death. */
+	if (collector_killed && world.control.releaser == COLLECTOR_ID)
+		world.control.releaser = VMT_RING_RELEASER_DIED;
+	before = world;
 	if (!collector_killed)
 		check_collecting_goes_on();
 	world = before;

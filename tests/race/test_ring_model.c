@@ -14,6 +14,9 @@ struct scenario {
 	void (*set_up)(void);
 };
 
+/* A batch that set_up has filed. */
+static struct batch filed;
+
 /* Threads. Ids of thread i begin at 20 + 4 * i. */
 
 static uint8_t
@@ -61,6 +64,27 @@ body_collect_twice(unsigned self)
 	(void)self;
 	collect(true);
 	collect(false);
+}
+
+/* Releases what it has filed before. */
+static void
+body_release(unsigned self)
+{
+	(void)self;
+	release_batch(&filed);
+}
+
+/* The kernel, where the collector is killed while it has taken the releases for itself. */
+static void
+body_bury(unsigned self)
+{
+	(void)self;
+	model_yield();
+	if (world.control.releaser != COLLECTOR_ID)
+		return;
+	model_kill(world_collector);
+	world.buried = 1;
+	world.control.releaser = VMT_RING_RELEASER_DIED;
 }
 
 /* Comes back to a slot that it claimed, and that was given up, long ago. */
@@ -131,6 +155,22 @@ set_up_full_small_batch(void)
 	world.batch_limit = 2;
 }
 
+/* Producers have discarded before. */
+static void
+set_up_full_contested(void)
+{
+	set_up_full();
+	world.control.releaser = VMT_RING_CONTESTED;
+}
+
+static void
+set_up_filed(void)
+{
+	set_up_full_small_batch();
+	filed = fill_batch(true);
+	put_into_file(&filed);
+}
+
 static void
 set_up_busy_oldest_small_batch(void)
 {
@@ -186,6 +226,11 @@ static const struct scenario scenarios[] = {
      1u << 0,
      0,
      set_up_full_small_batch},
+    {"the collector is killed while it releases, 2 producers discard after that",
+     {body_release, body_bury, body_discard_one, body_discard_one},
+     1u << 0,
+     0,
+     set_up_filed},
     {"the oldest is being written, one discards, the collector takes",
      {body_late, body_collect_impatient, body_discard_one},
      1u << 0,
@@ -205,7 +250,7 @@ static const struct scenario scenarios[] = {
      {body_discard_one, body_discard_one, body_discard_one},
      1u << 0,
      NOBODY,
-     set_up_full},
+     set_up_full_contested},
     {"2 producers of 2, collector of 2 rounds, wrapping",
      {body_collect_twice, body_produce_two, body_produce_two},
      0,

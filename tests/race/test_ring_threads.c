@@ -137,6 +137,32 @@ discard_when_full(void *argument)
 	return NULL;
 }
 
+/* What a collector has taken and not yet released, a few in a row, as it releases batches. */
+#define BATCH 5u
+
+struct taken {
+	uint64_t positions[BATCH];
+	uint8_t kinds[BATCH];
+	unsigned count;
+};
+
+static void
+release(struct taken *taken)
+{
+	bool alone = vmt_ring_begin_release(&ring, 77);
+
+	for (unsigned i = 0; i < taken->count; i++) {
+		if (alone)
+			vmt_ring_release_alone(&ring, taken->positions[i], taken->kinds[i]);
+		else
+			vmt_ring_release_filed(&ring, taken->positions[i], taken->kinds[i]);
+	}
+	if (alone)
+		vmt_ring_end_release(&ring);
+	vmt_ring_help_tail(&ring);
+	taken->count = 0;
+}
+
 static void
 note(const struct slot *copy)
 {
@@ -149,7 +175,7 @@ note(const struct slot *copy)
 
 /* Takes one position; false where there is nothing to take now. */
 static bool
-take(uint64_t *position, bool give_up, struct account *account)
+take(uint64_t *position, bool give_up, struct account *account, struct taken *taken)
 {
 	enum vmt_ring_state state = vmt_ring_look(&ring, *position);
 	struct slot copy;
@@ -159,8 +185,8 @@ take(uint64_t *position, bool give_up, struct account *account)
 	if (state == VMT_RING_COMMITTED && vmt_ring_copy(&ring, *position, &copy)) {
 		note(&copy);
 		account->events++;
-		vmt_ring_release_filed(&ring, *position, (uint8_t)(KIND_FIRST + copy.words[0]));
-		vmt_ring_help_tail(&ring);
+		taken->positions[taken->count] = *position;
+		taken->kinds[taken->count++] = (uint8_t)(KIND_FIRST + copy.words[0]);
 	} else if (state == VMT_RING_COMMITTED || state == VMT_RING_RELEASED) {
 		account->overwritten++;
 	} else if (!vmt_ring_release(&ring, *position, state)) {
@@ -177,6 +203,7 @@ take(uint64_t *position, bool give_up, struct account *account)
 static void
 collect(uint64_t start, bool give_up, struct account *account)
 {
+	struct taken taken = {.count = 0};
 	uint64_t position = start;
 	bool more = true;
 
@@ -188,7 +215,10 @@ collect(uint64_t start, bool give_up, struct account *account)
 			account->overwritten += tail - position;
 			position = tail;
 		}
-		more = take(&position, give_up, account) || running;
+		more = take(&position, give_up, account, &taken);
+		if (!more || taken.count == BATCH)
+			release(&taken);
+		more |= running;
 		if (running && (position & 7) == 0)
 			sched_yield();
 	}

@@ -201,6 +201,58 @@ counts_what_producers_discarded(void **state)
 	assert_int_equal(ring.control->overwritten[VMT_EVENT_MALLOC], 4 * CAPACITY);
 }
 
+/* Large enough that the releases of a ring are taken for a batch. */
+#define MANY 256u
+
+/* Two laps; the word that says who releases is as it was. */
+static void
+check_many(struct place *place, uint32_t releaser)
+{
+	struct vmt_ring_view ring = heap_ring(place);
+
+	ring.control->releaser = releaser;
+	for (uint64_t lap = 0; lap < 2; lap++) {
+		for (uint64_t i = 0; i < MANY; i++)
+			assert_true(put(place, i));
+		assert_false(put(place, 0));
+		assert_int_equal(drain(place, NOW, VMT_DRAIN_ALL), 0);
+		assert_int_equal(chunk(place, lap)->events, MANY);
+		assert_int_equal(chunk(place, lap)->overwritten, 0);
+		assert_int_equal(ring.control->tail, (lap + 1) * MANY);
+	}
+	assert_int_equal(ring.control->releaser, releaser);
+	assert_int_equal(ring.control->overwritten[VMT_EVENT_MALLOC], 0);
+}
+
+static void
+releases_many(uint64_t features, uint32_t releaser)
+{
+	struct place *place = calloc(1, sizeof(*place));
+	char path[] = "/tmp/vmt-drain-XXXXXX";
+
+	assert_non_null(place);
+	assert_true(close(mkstemp(path)) == 0 && unlink(path) == 0);
+	fixture_make(&place->trace, path, MANY, 1);
+	place->trace.head->features = features;
+	place->writer = (struct vmt_writer){.fd = place->trace.fd,
+					    .end_bytes = place->trace.head->chunks_offset,
+					    .packed = &place->packed};
+	vmt_drain_open(&place->drain, place->trace.head, place->trace.base);
+	check_many(place, releaser);
+	tear_down((void **)&place);
+}
+
+static void
+releases_whole_batches(void **state)
+{
+	(void)state;
+	releases_many(VMT_FEATURE_DISCARDS_TOLD, 0);
+	releases_many(VMT_FEATURE_DISCARDS_TOLD, VMT_RING_CONTESTED);
+	releases_many(VMT_FEATURE_DISCARDS_TOLD, VMT_RING_RELEASER_DIED);
+	releases_many(VMT_FEATURE_DISCARDS_TOLD, 12345); /* another thread's, or damaged */
+	releases_many(0, 0); /* of a library that tells of no discards */
+}
+
 static void
 a_failed_write_releases_nothing(void **state)
 {
@@ -442,6 +494,7 @@ main(void)
 	    TEST(gives_up_a_slot_that_is_never_committed),
 	    TEST(the_final_drain_waits_for_nobody),
 	    TEST(counts_what_producers_discarded),
+	    cmocka_unit_test(releases_whole_batches),
 	    TEST(a_failed_write_releases_nothing),
 	    TEST(tells_of_forked_children),
 	    TEST(a_bounded_trace_has_a_part_of_the_blocks),

@@ -197,6 +197,49 @@ test_takes_a_loss_back(void **state)
 	assert_int_equal(control.overwritten[VMT_EVENT_FREE], 0);
 }
 
+/* Whoever takes the releases needs no swap for each; nobody discards meanwhile. */
+static void
+test_releases_without_swaps(void **state)
+{
+	struct vmt_ring before;
+
+	(void)state;
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		push(i);
+	assert_true(vmt_ring_begin_release(&ring, 7));
+	before = control;
+	assert_false(vmt_ring_discard_oldest(&ring, kind_of));
+	assert_false(vmt_ring_begin_release(&ring, 8));
+	assert_memory_equal(&control, &before, sizeof(before));
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		vmt_ring_release_alone(&ring, i, VMT_EVENT_FREE);
+	vmt_ring_end_release(&ring);
+	vmt_ring_lead_tail(&ring, 0, CAPACITY);
+	assert_int_equal(control.tail, CAPACITY);
+	assert_int_equal(control.overwritten[VMT_EVENT_FREE], 0);
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_int_equal(push(i), CAPACITY + i);
+	assert_true(vmt_ring_discard_oldest(&ring, kind_of));
+	assert_int_equal(control.releaser, VMT_RING_CONTESTED);
+	assert_false(vmt_ring_begin_release(&ring, 7));
+	assert_int_equal(pop(CAPACITY + 1), 1);
+}
+
+/* A slot that was damaged is left alone, as it is by a swap. */
+static void
+test_releases_no_damaged_slot(void **state)
+{
+	(void)state;
+	push(1);
+	control.overwritten[VMT_EVENT_FREE] = 1;
+	slots[0].sequence = 0;
+	assert_true(vmt_ring_begin_release(&ring, 7));
+	vmt_ring_release_alone(&ring, 0, VMT_EVENT_FREE);
+	vmt_ring_end_release(&ring);
+	assert_int_equal(slots[0].sequence, 0);
+	assert_int_equal(control.overwritten[VMT_EVENT_FREE], 0);
+}
+
 /* A side that was killed after its swap of the sequence left tail behind. */
 static void
 test_tail_is_helped(void **state)
@@ -272,6 +315,8 @@ main(void)
 	    cmocka_unit_test_setup(test_discards_the_oldest, set_up),
 	    cmocka_unit_test_setup(test_gives_up_a_dead_writer, set_up),
 	    cmocka_unit_test_setup(test_takes_a_loss_back, set_up),
+	    cmocka_unit_test_setup(test_releases_without_swaps, set_up),
+	    cmocka_unit_test_setup(test_releases_no_damaged_slot, set_up),
 	    cmocka_unit_test_setup(test_tail_is_helped, set_up),
 	    cmocka_unit_test_setup(test_damage_ends_loops, set_up),
 	};
