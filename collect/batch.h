@@ -74,6 +74,26 @@ vmt_batch_note_time(struct vmt_batch *batch, uint64_t time)
 		    vmt_batch_common_divisor(time - batch->time_first, batch->time_unit);
 }
 
+/* Events of these slots are in the batch. */
+static inline void
+vmt_batch_note_times(struct vmt_batch *batch, const struct vmt_heap_event *slots, uint32_t count)
+{
+	uint32_t i = 0;
+	uint64_t min, max;
+
+	while (i < count && batch->chunk.events < VMT_BATCH_UNIT_TIMES)
+		vmt_batch_note_time(batch, slots[i++].time);
+	batch->chunk.events += count - i;
+	min = batch->chunk.time_min;
+	max = batch->chunk.time_max;
+	for (; i < count; i++) {
+		min = slots[i].time < min ? slots[i].time : min;
+		max = slots[i].time > max ? slots[i].time : max;
+	}
+	batch->chunk.time_min = min;
+	batch->chunk.time_max = max;
+}
+
 /* Whether the heap's event has to be left out; if so, it is noted. */
 static inline bool
 vmt_batch_leaves_out(struct vmt_batch *batch, uint64_t address, uint64_t length, uint64_t time)

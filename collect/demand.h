@@ -43,18 +43,19 @@ struct vmt_held_blocks {
 	uint64_t released_count; /* small ones: their size is in no slot */
 };
 
+/* Without branches for what is frequent: no predictor foresees kinds. */
 static inline void
 vmt_held_count(struct vmt_held_blocks *blocks, const struct vmt_held *held, uint8_t kind,
 	       uint64_t bytes)
 {
-	if (kind >= VMT_EVENT_FREE) {
-		blocks->released_count += kind <= VMT_EVENT_DELETE;
-	} else if (bytes < VMT_HELD_LARGE_BYTES) {
-		blocks->small_bytes += bytes;
-		blocks->small_count++;
-	} else {
+	bool is_new = kind < VMT_EVENT_FREE;
+	bool is_small = is_new & (bytes < VMT_HELD_LARGE_BYTES);
+
+	blocks->released_count += !is_new & (kind <= VMT_EVENT_DELETE);
+	blocks->small_bytes += is_small ? bytes : 0;
+	blocks->small_count += is_small;
+	if (__builtin_expect(is_new & !is_small, 0))
 		blocks->large_bytes += bytes > held->sample_bytes ? bytes : held->sample_bytes;
-	}
 }
 
 void vmt_held_add(struct vmt_held *held, const struct vmt_held_blocks *blocks);

@@ -136,32 +136,63 @@ put_map_slot(struct vmt_drain *drain, const struct vmt_ring_view *view, uint64_t
 	note_event(drain, &event);
 }
 
-/* Copies a committed heap slot to where it is encoded from. False: nothing of it is to be. */
-static inline bool
-copy_heap_slot(const struct vmt_ring_view *view, uint64_t position, struct vmt_batch *batch,
-	       const struct vmt_held *held, struct vmt_held_blocks *blocks,
-	       struct vmt_heap_event *slot)
+/* Copies committed heap slots in a row from the batch's end on, up to the position `end`; how many
+ * of them are to be encoded. */
+static inline uint32_t
+copy_heap_slots(const struct vmt_ring_view *view, uint64_t end, struct vmt_batch *batch,
+		struct vmt_heap_event *slots)
 {
-	uint8_t *kind = &batch->kinds[batch->count++];
+	const uint64_t first = batch->first + batch->count;
+	uint8_t *kinds = &batch->kinds[batch->count];
+	uint32_t copied = 0, looked = 0;
 
-	vmt_assert(batch->count <= VMT_DRAIN_BATCH);
-	*kind = NOT_COPIED;
-	if (!vmt_ring_copy(view, position, slot)) {
-		batch->chunk.overwritten++;
-		return false;
+	for (; first + looked < end; looked++) {
+		struct vmt_heap_event *slot = &slots[copied];
+
+		if (vmt_ring_look(view, first + looked) != VMT_RING_COMMITTED)
+			break;
+		__builtin_prefetch(vmt_ring_sequence(view, first + looked + AHEAD), 1);
+		kinds[looked] = NOT_COPIED;
+		if (__builtin_expect(!vmt_ring_copy(view, first + looked, slot), 0)) {
+			batch->chunk.overwritten++;
+			continue;
+		}
+		kinds[looked] = (uint8_t)(slot->address_kind >> VMT_ADDRESS_BITS);
+		if (__builtin_expect(vmt_columns_is_kind(kinds[looked]), 1)) {
+			copied++;
+		} else {
+			kinds[looked] = 0;
+			batch->chunk.abandoned++;
+		}
 	}
-	*kind = (uint8_t)(slot->address_kind >> VMT_ADDRESS_BITS);
-	if (!vmt_columns_is_kind(*kind)) {
-		*kind = 0;
-		batch->chunk.abandoned++;
-		return false;
+	batch->count += looked;
+	vmt_assert(batch->count <= VMT_DRAIN_BATCH && copied <= TOGETHER);
+	return copied;
+}
+
+static void
+count_held(struct vmt_held *held, const struct vmt_heap_event *slots, uint32_t count)
+{
+	struct vmt_held_blocks blocks = {0};
+
+	for (uint32_t i = 0; i < count; i++)
+		vmt_held_count(&blocks, held, (uint8_t)(slots[i].address_kind >> VMT_ADDRESS_BITS),
+			       slots[i].size_thread & VMT_ADDRESS_MASK);
+	vmt_held_add(held, &blocks);
+}
+
+/* Which of them are not left out, in their order. */
+static uint32_t
+thin_heap_slots(struct vmt_batch *batch, struct vmt_heap_event *slots, uint32_t count)
+{
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++) {
+		if (!vmt_batch_leaves_out(batch, slots[i].address_kind & VMT_ADDRESS_MASK,
+					  slots[i].size_thread & VMT_ADDRESS_MASK, slots[i].time))
+			slots[kept++] = slots[i];
 	}
-	vmt_held_count(blocks, held, *kind, slot->size_thread & VMT_ADDRESS_MASK);
-	if (vmt_batch_leaves_out(batch, slot->address_kind & VMT_ADDRESS_MASK,
-				 slot->size_thread & VMT_ADDRESS_MASK, slot->time))
-		return false;
-	vmt_batch_note_time(batch, slot->time);
-	return true;
+	return kept;
 }
 
 /* The same for heap slots in a row, from `at` on; the position behind them. */
@@ -173,22 +204,22 @@ put_heap_slots(struct vmt_drain *drain, const struct vmt_ring_view *ring, uint64
 	const struct vmt_ring_view view = {ring->control, ring->slots, ring->capacity,
 					   sizeof(struct vmt_heap_event)};
 	struct vmt_heap_event slots[TOGETHER];
-	struct vmt_held_blocks blocks = {0};
-	uint32_t copied = 0;
+	uint64_t limit;
 
-	vmt_assert(ring->slot_bytes == view.slot_bytes);
-	while (at < end && vmt_ring_look(&view, at) == VMT_RING_COMMITTED) {
-		vmt_assert(copied < TOGETHER);
-		__builtin_prefetch(vmt_ring_sequence(&view, at + AHEAD), 1);
-		copied += copy_heap_slot(&view, at++, batch, &drain->held, &blocks, &slots[copied]);
-		if (copied == TOGETHER) {
-			(void)vmt_columns_put_heap(batch->encoder, slots, copied);
-			copied = 0;
-		}
-	}
-	/* All of them: kinds were looked at, and there is room for a whole batch. */
-	(void)vmt_columns_put_heap(batch->encoder, slots, copied);
-	vmt_held_add(&drain->held, &blocks);
+	vmt_assert(ring->slot_bytes == view.slot_bytes && at == batch->first + batch->count);
+	do {
+		uint32_t count;
+
+		limit = end - at < TOGETHER ? end : at + TOGETHER;
+		count = copy_heap_slots(&view, limit, batch, slots);
+		at = batch->first + batch->count;
+		count_held(&drain->held, slots, count);
+		if (batch->level != 0)
+			count = thin_heap_slots(batch, slots, count);
+		vmt_batch_note_times(batch, slots, count);
+		/* All of them: kinds were looked at, and there is room for a whole batch. */
+		(void)vmt_columns_put_heap(batch->encoder, slots, count);
+	} while (at == limit && at < end);
 	return at;
 }
 
