@@ -30,6 +30,10 @@ collector: $(BUILD)/bench/snapshot $(BUILD)/bench/startup
 	$(BUILD)/bench/snapshot
 	bench/collector.sh $(BUILD) $(ROUNDS)
 
+# What an event costs the collector by its code alone: of a trace in `all`. TRACE=FILE.
+drain: $(BUILD)/bench/drain
+	$< $(TRACE) $(ROUNDS)
+
 # By how much a time stamp may run ahead of the load before it.
 early: $(BUILD)/bench/early
 	$< 10000000
@@ -73,6 +77,10 @@ $(BUILD)/bench/snapshot: bench/snapshot.c $(BUILD)/libbase.a
 	@mkdir -p $(@D)
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@
 
+$(BUILD)/bench/drain: bench/drain.c $(BUILD)/libtools.a $(BUILD)/libbase.a
+	@mkdir -p $(@D)
+	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O2 -g -fno-omit-frame-pointer -Wall -Wextra $^ -o $@ -lzstd
+
 # What page faults cost that the kernel samples.
 touch: $(addprefix $(BUILD)/bench/,touch touch_unwind workloads)
 	bench/touch.sh $(BUILD) $(ROUNDS)
@@ -106,4 +114,4 @@ $(BUILD)/bench/%: bench/%.c
 $(BUILD)/libforward.so: bench/forward.c
 	$(CC) -std=gnu11 -D_GNU_SOURCE -O2 -Wall -Wextra -shared -fPIC $< -o $@ -ldl
 
-.PHONY: attach bench calls collector early go_storm inject memory report page short stressors touch trees workloads
+.PHONY: attach bench calls collector drain early go_storm inject memory report page short stressors touch trees workloads
