@@ -5,10 +5,10 @@
 
 #include <string.h>
 
-#define TABLE_ENTRIES 4096u /* looked at; a switch with more has no table */
-#define LINE_BITS 6u	    /* lines of 64 bytes */
-#define PART_BYTES 65536u   /* of code, from which distances to the watches are much the same */
-#define LINES 65536u	    /* bits of the filter; lines with the same low bits share one */
+#define TABLE_ENTRIES 65536u /* looked at; what lies behind them may lead anywhere */
+#define LINE_BITS 6u	     /* lines of 64 bytes */
+#define PART_BYTES 65536u    /* of code, from which distances to the watches are much the same */
+#define LINES 65536u	     /* bits of the filter; lines with the same low bits share one */
 
 /* Most of what looks like an address leads nowhere near a watch: a bit a line tells at once. */
 struct filter {
@@ -324,6 +324,15 @@ is_code(const struct vmt_code_map *map, uint64_t address)
 	return false;
 }
 
+static void
+note_all(struct vmt_code_watch *watches, size_t count)
+{
+	for (size_t i = 0; i < count; i++) {
+		watches[i].last_hit = watches[i].high - 1;
+		watches[i].is_high_hit = true;
+	}
+}
+
 void
 vmt_code_jumps_note_table(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 			  size_t count, uint64_t table)
@@ -333,10 +342,14 @@ vmt_code_jumps_note_table(const struct vmt_code_map *map, struct vmt_code_watch 
 
 	if (!bytes)
 		return;
-	for (size_t i = 0; i < TABLE_ENTRIES && (i + 1) * 4 <= room; i++) {
+	for (size_t i = 0; (i + 1) * 4 <= room; i++) {
 		int32_t distance;
 		uint64_t target;
 
+		if (i == TABLE_ENTRIES) {
+			note_all(watches, count);
+			return;
+		}
 		memcpy(&distance, bytes + i * 4, sizeof(distance));
 		target = table + (uint64_t)(int64_t)distance;
 		if (!is_code(map, target))

@@ -36,7 +36,8 @@ void vmt_code_jumps_note(struct vmt_code_watch *watches, size_t count, uint64_t 
 void vmt_code_jumps_find_tables(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 				size_t count);
 
-/* A table at this address, whose entries are distances from it, of 4 bytes, to code. */
+/* A table at this address, whose entries are distances from it, of 4 bytes, to code. One of more
+ * than 65,536 entries is taken to lead everywhere. */
 void vmt_code_jumps_note_table(const struct vmt_code_map *map, struct vmt_code_watch *watches,
 			       size_t count, uint64_t table);
 

@@ -462,6 +462,30 @@ no_table_of_distances_may_lead_into_a_cut(void **state)
 	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
 }
 
+/* Nor one of thousands of entries, of which the last leads there; of more than are looked at, any
+ * may. */
+static void
+no_long_table_of_distances_may_lead_into_a_cut(void **state)
+{
+	enum { ENTRIES = 65537 };
+	static int32_t table[ENTRIES + 2];
+	uint8_t code[] = {MMAP, MOVE, SYSCALL, RET, 0x48, 0x8d, 0x05, 0, 0, 0, 0, RET};
+	int32_t distance = (int32_t)(DATA + 8 - (CODE + 18));
+	struct piece piece = {.code = code, .length = sizeof(code), .data = table};
+
+	(void)state;
+	memcpy(code + 14, &distance, sizeof(distance));
+	for (size_t i = 2; i < ENTRIES + 2; i++)
+		table[i] = (int32_t)(CODE - DATA - 8);
+	piece.data_bytes = sizeof(table) - sizeof(*table);
+	assert_int_equal(find_one(&piece).verdict, VMT_SITE_CUT);
+	piece.data_bytes = sizeof(table);
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+	table[4100] = (int32_t)(CODE + 5 - DATA - 8);
+	piece.data_bytes = 4101 * sizeof(*table);
+	check_refused(&piece, VMT_SITE_JUMPED_INTO);
+}
+
 /* Of a function that is split into two parts: the table is named in the one, far away, and leads
  * into the other. */
 static void
@@ -767,6 +791,7 @@ main(void)
 	    cmocka_unit_test(no_address_may_lead_into_a_cut),
 	    cmocka_unit_test(a_table_without_addresses_is_left_out),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
+	    cmocka_unit_test(no_long_table_of_distances_may_lead_into_a_cut),
 	    cmocka_unit_test(no_table_that_is_named_far_away_may_lead_into_a_cut),
 	    cmocka_unit_test(who_comes_past_the_cut_is_told),
 	    cmocka_unit_test(what_can_not_be_cut_is_told),
