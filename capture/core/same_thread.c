@@ -27,11 +27,13 @@ holds(uint64_t address, uint32_t thread_id)
 	       word == thread_id;
 }
 
-/* 0: the id stands nowhere. */
+/* 0: the id stands nowhere. A word within the thread's control block is there for as long as the
+ * thread has that pointer, and is read later without asking the kernel. musl's block is the shorter
+ * one: at glibc's place something else may lie behind it, and go. */
 static uint64_t
 find_word(uint32_t thread_id)
 {
-	static const uint16_t offsets[] = {0x2d0, 0x30, 0x38};
+	static const uint16_t offsets[] = {0x30, 0x38, 0x2d0}; /* musl, musl before 1.2, glibc */
 	uint64_t pointer = vmt_thread_pointer();
 	uint64_t other = finder ? finder() : 0;
 
