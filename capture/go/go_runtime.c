@@ -66,11 +66,12 @@ has_note(const struct dl_phdr_info *info)
 	return false;
 }
 
-/* Maps a whole file, writable for this process alone: see try_rewriting. */
+/* Maps a whole file, writable for this process alone: see try_rewriting. What else lies in its
+ * place by now, as a FIFO, has no length, and is not waited for. */
 static bool
 map_file(const char *path, struct vmt_go_file *file)
 {
-	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	int fd = vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 	long length;
 	void *bytes;
 

@@ -46,7 +46,7 @@ is_same_library(int fd)
 bool
 vmt_own_file_is(const char *path)
 {
-	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	int fd = vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 	bool same = fd >= 0 && is_same_library(fd);
 
 	if (fd >= 0)
@@ -116,7 +116,7 @@ struct vmt_own_file_blob
 vmt_own_file_map_blob(const char *path)
 {
 	struct vmt_own_file_blob blob = {NULL, 0};
-	int fd = vmt_sys_open(path, O_RDONLY, 0);
+	int fd = vmt_sys_open(path, O_RDONLY | O_NONBLOCK, 0);
 
 	if (fd >= 0) {
 		blob = map_blob(fd);
