@@ -180,7 +180,7 @@ $(targets_c): $(BUILD)/tests/target/%: tests/target/%.c $(wildcard tests/target/
 	$(CC) -std=gnu11 -D_GNU_SOURCE -I. -O1 -g -fno-omit-frame-pointer -Wall -Wextra $< -o $@ $(if $(findstring plugin,$*),-shared -fPIC) $(if $(findstring static,$*),-static) $(if $(findstring bare,$*),-O2 -fomit-frame-pointer) -lpthread -ldl -lm
 
 # Those that are another's source, linked statically.
-$(foreach name,attached_forks coroutine_stacks_bare leaves_mounts own_users touch_bare,$(eval $(BUILD)/tests/target/static_$(name): tests/target/$(name).c))
+$(foreach name,attached_forks coroutine_stacks_bare handoff leaves_mounts own_users storm touch_bare,$(eval $(BUILD)/tests/target/static_$(name): tests/target/$(name).c))
 
 $(targets_cc): $(BUILD)/tests/target/%: tests/target/%.cc
 	@mkdir -p $(@D)

@@ -3,7 +3,8 @@
  *
  * Four storms: malloc and free on eight threads, mmap and munmap on eight, forks, a Go program that
  * calls C. Each is killed with SIGKILL, alone, together with the collector that the library had
- * made, or as a process group with `vmtrace record` in it, as a cgroup's OOM kill does. Calls that
+ * made, or as a process group with `vmtrace record` in it, as a cgroup's OOM kill does. The first
+ * three also as a program that loads no library, always under `vmtrace record`. Calls that
  * had returned are counted in a shared page (tests/target/storm.h) and must be in the trace, and at
  * most one more of each thread.
  */
@@ -40,6 +41,7 @@ struct storm {
 	const char *call;     /* as the report names it */
 	const char *function; /* with %d for the thread */
 	const char *program;
+	bool is_static;
 	long kills;
 	long early; /* before the first call was confirmed */
 	long lossy; /* with events dropped or overwritten, and counted */
@@ -76,6 +78,12 @@ remove_traces(void)
 	}
 }
 
+static bool
+is_under_record(const struct storm *storm, enum killing killing)
+{
+	return storm->is_static || killing == KILL_GROUP;
+}
+
 /* Starts the storm in a process group of its own, under `vmtrace record` or with the bare library.
  */
 static pid_t
@@ -95,12 +103,13 @@ start(const struct storm *storm, enum killing killing)
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
-		const char *const *argv = killing == KILL_GROUP ? recorded : bare;
+		bool is_recorded = is_under_record(storm, killing);
+		const char *const *argv = is_recorded ? recorded : bare;
 
 		setpgid(0, 0);
 		if (freopen("/dev/null", "w", stderr) == NULL)
 			_exit(126);
-		for (int i = 0; killing != KILL_GROUP && library[i] != NULL; i++)
+		for (int i = 0; !is_recorded && library[i] != NULL; i++)
 			putenv(strdup(library[i]));
 		setenv("VMTRACE_MALLOC", "all", 1);
 		execv(argv[0], (char *const *)(uintptr_t)argv);
@@ -170,6 +179,26 @@ strike(pid_t pid, enum killing killing)
 		kill(children[i], SIGKILL);
 	kill(pid, SIGKILL);
 	assert_int_equal(waitpid(pid, NULL, 0), pid);
+}
+
+/* What `vmtrace record` runs; the command has to live until it has told of the end. */
+static void
+strike_recorded(pid_t command, enum killing killing)
+{
+	int64_t deadline = now_ms() + 60000;
+	bool program_first = random() % 2 == 0;
+
+	while (killing == KILL_PROGRAM && witness->pid == 0) {
+		poll(NULL, 0, 1);
+		assert_true(now_ms() < deadline);
+	}
+	if (witness->pid != 0 && (killing == KILL_PROGRAM || program_first))
+		kill(witness->pid, SIGKILL);
+	if (killing == KILL_BOTH)
+		kill(command, SIGKILL);
+	if (killing != KILL_PROGRAM)
+		kill(-command, SIGKILL);
+	assert_int_equal(waitpid(command, NULL, 0), command);
 }
 
 /* Until nobody has a file of the recording open or mapped: the storm's own children, its collector.
@@ -322,7 +351,10 @@ storm_and_kill(struct storm *storm, enum killing killing)
 	remove_traces();
 	pid = start(storm, killing);
 	let_live();
-	strike(pid, killing);
+	if (storm->is_static)
+		strike_recorded(pid, killing);
+	else
+		strike(pid, killing);
 	wait_for_rest();
 	if (strcmp(storm->kind, "fork") == 0)
 		check_children(storm);
@@ -390,6 +422,25 @@ test_storm_of_go(void **state)
 				 .program = strdup(go_program("1.19", "storm", "", NULL))});
 }
 
+static void
+test_storms_of_a_static_program(void **state)
+{
+	static const struct storm storms[] = {
+	    {.kind = "malloc", .call = "malloc", .function = "block"},
+	    {.kind = "map", .call = "mmap", .function = "map"},
+	    {.kind = "fork", .call = "mmap"},
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(storms) / sizeof(storms[0]); i++) {
+		struct storm storm = storms[i];
+
+		storm.program = strdup(built("tests/target/static_storm"));
+		storm.is_static = true;
+		kill_many(storm);
+	}
+}
+
 int
 main(void)
 {
@@ -398,6 +449,7 @@ main(void)
 	    cmocka_unit_test(test_storm_of_maps),
 	    cmocka_unit_test(test_storm_of_forks),
 	    cmocka_unit_test(test_storm_of_go),
+	    cmocka_unit_test(test_storms_of_a_static_program),
 	};
 
 	return cmocka_run_group_tests_name("storms", tests, make_witness, NULL);

@@ -112,6 +112,7 @@ main(int argc, char **argv)
 	witness =
 	    mmap(NULL, sizeof(*witness), PROT_READ | PROT_WRITE, MAP_SHARED, atoi(argv[2]), 0);
 	truth_mapped((char *)witness);
+	witness->pid = getpid();
 	if (strcmp(argv[1], "fork") == 0)
 		storm_of_forks();
 	if (strcmp(argv[1], "malloc") == 0)

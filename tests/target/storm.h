@@ -22,6 +22,7 @@ struct storm_child {
 struct storm_witness {
 	volatile uint64_t confirmed[STORM_THREADS];
 	volatile uint64_t children; /* begun */
+	volatile int32_t pid;	    /* of the storm */
 	volatile struct storm_child child[STORM_CHILDREN];
 };
 

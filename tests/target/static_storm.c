@@ -1,0 +1,2 @@
+/* storm as a program that loads no library. */
+#include "tests/target/storm.c"
