@@ -8,17 +8,24 @@
 #include "tests/e2e/books.h"
 #include "tests/soak.h"
 
+#include <poll.h>
 #include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
+
+#define ATTACHED_THREADS 4
 
 static int64_t
 figure(json_t *books, const char *name)
 {
 	return number(member(books, "figures"), name);
 }
+
+static const char *program = "tests/target/handoff";
 
 static json_t *
 storm(const char *trace, const char *mode, const char *buffer, const char *operations)
@@ -28,7 +35,7 @@ storm(const char *trace, const char *mode, const char *buffer, const char *opera
 	record(&run, trace,
 	       (const char *const[]){"--malloc", mode, buffer != NULL ? "--buffer" : NULL, buffer,
 				     NULL},
-	       (const char *const[]){built("tests/target/handoff"), operations, NULL});
+	       (const char *const[]){built(program), operations, NULL});
 	if (run.exit_status != 0)
 		fail_msg("status %d: %s", run.exit_status, run.err);
 	json_t *books = json_loads(run.out, 0, NULL);
@@ -129,6 +136,94 @@ test_a_storm(void **state)
 	check_on_one_cpu("storm-one-cpu.vmt", soak_count(600000, 8500000));
 }
 
+/* The recorder is put into it: calls come to it by cuts in the program's code. */
+static void
+test_a_storm_of_a_static_program(void **state)
+{
+	(void)state;
+	program = "tests/target/static_handoff";
+	check_storm("static.vmt", soak_count(300000, 8500000));
+	check_on_one_cpu("static-one-cpu.vmt", soak_count(100000, 8500000));
+	program = "tests/target/handoff";
+}
+
+/* Until a trace that is being written has so many events. */
+static void
+await_events(const char *trace, int64_t wanted)
+{
+	int64_t deadline = now_ms() + 60000;
+	int64_t events;
+
+	do {
+		json_t *root = report(trace, NULL);
+
+		events = number(member(root, "loss"), "events");
+		json_decref(root);
+		assert_true(now_ms() < deadline);
+	} while (events < wanted);
+}
+
+/* All of its threads, beside the first. */
+static void
+await_threads(pid_t pid, int wanted)
+{
+	int64_t deadline = now_ms() + 60000;
+	char path[64];
+	struct stat task;
+
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	while (stat(path, &task) != 0 || task.st_nlink < 2 + (nlink_t)wanted + 1) {
+		poll(NULL, 0, 1);
+		assert_true(now_ms() < deadline);
+	}
+}
+
+/* Its threads are anywhere when the recorder comes. It is not left but killed: else each of them
+ * might be within a call when the code is put back, which is recorded when it ends, and meanwhile
+ * another might have released, unseen, what that call is given. */
+static void
+check_attached(const char *storming)
+{
+	const char *trace = scratch_file("attached.vmt");
+	struct conversation target, command;
+	char script[2048];
+	char threads[16];
+	json_t *totals;
+	json_t *root;
+
+	snprintf(threads, sizeof(threads), "%d", ATTACHED_THREADS);
+	converse_start(
+	    &target, (const char *const[]){built(storming), "1000000000000", threads, NULL}, NULL);
+	await_threads(target.pid, ATTACHED_THREADS);
+	snprintf(script, sizeof(script), "exec '%s' record -p %d --malloc all -o '%s' 2>&1",
+		 built("vmtrace"), (int)target.pid, trace);
+	converse_start(&command, (const char *const[]){"sh", "-c", script, NULL}, NULL);
+	converse_read_line(&command);
+	assert_non_null(strstr(command.line, "functions of its malloc"));
+	await_events(trace, 20000);
+	assert_int_equal(kill(target.pid, SIGKILL), 0);
+	assert_int_equal(converse_end(&target), SIGKILL);
+	(void)converse_end(&command);
+	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	totals = member(root, "totals");
+	check_report(root);
+	if (number(member(root, "loss"), "events_dropped") == 0)
+		assert_int_equal(number(totals, "double_acquisitions"), 0);
+	assert_in_range(number(member(root, "loss"), "slots_abandoned"), 0, ATTACHED_THREADS);
+	json_decref(root);
+	unlink(trace);
+}
+
+static void
+test_a_storm_that_is_attached_to(void **state)
+{
+	(void)state;
+	for (long i = soak_count(1, 50); i > 0; i--) {
+		check_attached("tests/target/handoff");
+		check_attached("tests/target/static_handoff");
+	}
+}
+
 /* Without caches of their own, threads get from the allocator what another has just released: each
  * block goes through the one arena's lock. */
 static void
@@ -220,6 +315,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_a_storm),
+	    cmocka_unit_test(test_a_storm_of_a_static_program),
+	    cmocka_unit_test(test_a_storm_that_is_attached_to),
 	    cmocka_unit_test(test_a_storm_through_one_arena),
 	    cmocka_unit_test(test_accounts),
 	};

@@ -264,6 +264,7 @@ main(int argc, char **argv)
 
 	if (threads < 1 || threads > 64)
 		truth_die("number of threads");
+	alarm(600); /* a test that was ended kills nobody */
 	for (int i = 0; i < threads; i++) {
 		workers[i].random = (seed * 64 + (uint64_t)i + 1) * UINT64_C(0x9e3779b97f4a7c15);
 		workers[i].operations = operations / threads;
