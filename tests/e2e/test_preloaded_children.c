@@ -259,26 +259,36 @@ check_untraceable(const char *const way[], const char *said)
 	run_free(&run);
 }
 
-/* By a filter, under which nothing is said; by a filter that kills; by another tracer. */
+/* By a filter, under which nothing is said, and by one that kills. */
+static void
+check_filtered(const char *program, const char *argument)
+{
+	const char *const *library = environment_with(NULL);
+
+	check_untraceable((const char *const[]){built(program), argument, "/usr/bin/env",
+						library[0], library[1], NULL},
+			  "");
+}
+
+/* Another traces it already. */
+static void
+check_traced(void)
+{
+	const char *const *library = environment_with(NULL);
+
+	check_untraceable((const char *const[]){"strace", "-f", "-e", "trace=none", "-o",
+						"/dev/null", "-E", library[0], "-E", library[1],
+						NULL},
+			  LINE);
+}
+
 static void
 test_untraceable(void **state)
 {
-	const char *const *library = environment_with(NULL);
-	const char *const refused[] = {
-	    built("tests/target/refused"), "trace", "/usr/bin/env", library[0], library[1], NULL};
-	const char *const killed[] = {built("tests/target/without_call"),
-				      TRACE_CALL,
-				      "/usr/bin/env",
-				      library[0],
-				      library[1],
-				      NULL};
-	const char *const traced[] = {"strace", "-f",	    "-e", "trace=none", "-o", "/dev/null",
-				      "-E",	library[0], "-E", library[1],	NULL};
-
 	(void)state;
-	check_untraceable(refused, "");
-	check_untraceable(killed, "");
-	check_untraceable(traced, LINE);
+	check_filtered("tests/target/refused", "trace");
+	check_filtered("tests/target/without_call", TRACE_CALL);
+	check_traced();
 }
 
 /* The collector stands still, and is killed while the shell waits for it. */

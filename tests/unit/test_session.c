@@ -9,10 +9,12 @@
 #include <cmocka.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -323,6 +325,66 @@ a_slot_is_freed_once(void **state)
 	munmap(session, sizeof(*session));
 }
 
+/* A server that may trace nobody, as Yama has it. */
+static pid_t
+start_barred_server(struct vmt_session *session)
+{
+	pid_t pid = fork();
+
+	assert_true(pid >= 0);
+	if (pid == 0)
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+	while (pid == 0) {
+		uint32_t seen = vmt_atomic_load_acquire(&session->exec_wake);
+		struct vmt_session_slot *slot = vmt_exec_request_next(session);
+
+		if (slot)
+			(void)vmt_exec_request_answer(slot, VMT_SESSION_EXEC_BARRED);
+		else
+			vmt_exec_request_await(session, seen, UINT64_C(1000000000));
+	}
+	session->collector_pid = (uint32_t)pid;
+	session->exec_server = VMT_SESSION_SERVER_RUNS;
+	return pid;
+}
+
+/* Asked again at most once, and noted once. */
+static void
+who_is_barred_goes_on(void **state)
+{
+	static const struct vmt_exec_asker asker = {.pid = 8, .thread = 9};
+	struct vmt_session *session;
+	pid_t server;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	server = start_barred_server(session);
+	assert_null(vmt_exec_request_make(session, &asker, UINT64_C(60000000000)));
+	assert_int_equal(kill(server, SIGKILL), 0);
+	assert_int_equal(waitpid(server, NULL, 0), server);
+	assert_int_equal(session->slots[0].state, VMT_SESSION_FREE);
+	assert_int_equal(session->execs_missed, 1);
+	assert_int_equal(vmt_exec_request_take_missed(session), 8);
+	assert_int_equal(vmt_exec_request_take_missed(session), 0);
+	munmap(session, sizeof(*session));
+}
+
+static void
+missed_ones_are_counted_where_they_are_too_many_to_be_noted(void **state)
+{
+	struct vmt_session *session;
+
+	(void)state;
+	assert_int_equal(vmt_session_create(path, &session), 0);
+	for (uint32_t i = 0; i < VMT_SESSION_MISSED + 3; i++)
+		vmt_exec_request_count_missed(session, i + 1);
+	assert_int_equal(session->execs_missed, VMT_SESSION_MISSED + 3);
+	for (uint32_t i = 0; i < VMT_SESSION_MISSED; i++)
+		assert_int_equal(vmt_exec_request_take_missed(session), i + 1);
+	assert_int_equal(vmt_exec_request_take_missed(session), 0);
+	munmap(session, sizeof(*session));
+}
+
 static void
 forks_take_an_entry_each_till_there_is_none(void **state)
 {
@@ -361,6 +423,8 @@ main(void)
 	    TEST(racing_processes_never_share_a_slot),
 	    TEST(names_left_out_are_kept_once_and_bounded),
 	    TEST(a_slot_is_freed_once),
+	    TEST(who_is_barred_goes_on),
+	    TEST(missed_ones_are_counted_where_they_are_too_many_to_be_noted),
 	    TEST(forks_take_an_entry_each_till_there_is_none),
 	};
 
