@@ -1,7 +1,6 @@
 #include "preload/trace/exec_server.h"
 
 #include "base/exec_request.h"
-#include "base/roomy.h"
 #include "base/sys.h"
 #include "base/text.h"
 #include "inject/static_children.h"
@@ -11,6 +10,7 @@
 
 #include <errno.h>
 #include <signal.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 
 #define IDLE_NS UINT64_C(2000000000)
@@ -35,18 +35,28 @@ leave(int status)
 		vmt_sys_call1(SYS_exit_group, status);
 }
 
+/* Too large for a stack, and not to be a part of every program. NULL: there is no memory. */
+static struct vmt_static_children *
+make_children(void)
+{
+	void *memory = vmt_sys_mmap(NULL, sizeof(struct vmt_static_children),
+				    PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+	return vmt_sys_failed(memory) ? NULL : memory;
+}
+
 /* In the child. */
 static _Noreturn void
 run(const struct vmt_exec_server *server)
 {
-	static VMT_ROOMY struct vmt_static_children children;
+	struct vmt_static_children *children = make_children();
 	struct vmt_own_file_blob blob = vmt_own_file_map_blob(server->library);
 
 	vmt_close_descriptors_from(0);
-	if (blob.count == 0)
+	if (!children || blob.count == 0)
 		leave(FAILED);
 	vmt_unmap_files_beside(server->session);
-	children = (struct vmt_static_children){
+	*children = (struct vmt_static_children){
 	    .session = server->session,
 	    .blob = blob.bytes,
 	    .blob_bytes = blob.count,
@@ -54,7 +64,7 @@ run(const struct vmt_exec_server *server)
 	    .session_path = server->session_path[0] ? server->session_path : NULL,
 	    .idle_ns = IDLE_NS,
 	};
-	vmt_static_children_serve(&children);
+	vmt_static_children_serve(children);
 	/* Who has asked meanwhile gets another one. */
 	vmt_session_wake(server->session);
 	leave(SERVED);
