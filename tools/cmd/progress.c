@@ -5,6 +5,8 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <stdlib.h>
+#include <string.h>
 #include <unistd.h>
 
 #define FIRST_NS UINT64_C(1000000000)
@@ -61,6 +63,16 @@ tell_now(void *context, const char *doing, uint64_t done, uint64_t total)
 	vmt_progress_tell(context, doing, done, total, vmt_ticks_monotonic_ns());
 }
 
+/* What is not known counts as not set. */
+static enum vmt_report_cache
+cache_of(const char *setting)
+{
+	if (setting && strcmp(setting, "off") == 0)
+		return VMT_REPORT_CACHE_OFF;
+	return setting && strcmp(setting, "all") == 0 ? VMT_REPORT_CACHE_ALL
+						      : VMT_REPORT_CACHE_LARGE;
+}
+
 int
 vmt_progress_build(struct vmt_report **report, const char *path,
 		   const struct vmt_report_options *options, struct vmt_err *err)
@@ -70,6 +82,7 @@ vmt_progress_build(struct vmt_report **report, const char *path,
 	int result;
 
 	vmt_progress_begin(&progress, stderr, vmt_ticks_monotonic_ns());
+	told.cache = cache_of(getenv("VMTRACE_CACHE"));
 	told.progress = progress.on_terminal ? tell_now : NULL;
 	told.progress_context = &progress;
 	result = vmt_report_build(report, path, &told, err);

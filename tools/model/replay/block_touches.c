@@ -24,6 +24,16 @@ pages_of(const struct vmt_replay *replay, uint64_t address, uint64_t size, uint6
 	return !extent || extent->start >= *end;
 }
 
+static void
+tell(const struct vmt_replay *replay, enum vmt_block_touches_step step,
+     const struct vmt_event *event, const struct vmt_block *block)
+{
+	const struct vmt_block_touches_sink *sink = replay->block_touches;
+
+	if (sink)
+		sink->tell(sink->context, step, event, block);
+}
+
 int
 vmt_block_touches_release(struct vmt_replay *replay, const struct vmt_event *event,
 			  const struct vmt_block *block)
@@ -35,6 +45,7 @@ vmt_block_touches_release(struct vmt_replay *replay, const struct vmt_event *eve
 	if (block->size < MAPPED_BYTES ||
 	    !pages_of(replay, block->address, block->size, &start, &end))
 		return 0;
+	tell(replay, VMT_BLOCK_TOUCHES_RELEASE, event, block);
 	if (event->kind != VMT_EVENT_REALLOC_BEGIN)
 		return vmt_touchers_take(replay->touchers, start, end, NULL);
 	record = vmt_undo_begin(replay->undo, event);
@@ -61,6 +72,7 @@ vmt_block_touches_move(struct vmt_replay *replay, const struct vmt_event *event,
 
 	if (!record)
 		return 0;
+	tell(replay, VMT_BLOCK_TOUCHES_MOVE, event, old);
 	record->event.kind = 0;
 	if (!pages_of(replay, event->address, event->length, &start, &end))
 		return 0;
@@ -79,6 +91,7 @@ vmt_block_touches_undo(struct vmt_replay *replay, const struct vmt_event *event,
 
 	if (!record)
 		return 0;
+	tell(replay, VMT_BLOCK_TOUCHES_UNDO, event, old);
 	record->event.kind = 0;
 	return vmt_touchers_put(replay->touchers, &record->touches, 0, UINT64_MAX, 0);
 }

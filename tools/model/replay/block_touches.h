@@ -15,6 +15,20 @@
 #include "tools/model/replay/replay_state.h"
 #include "tools/model/space/blocks.h"
 
+enum vmt_block_touches_step {
+	VMT_BLOCK_TOUCHES_RELEASE,
+	VMT_BLOCK_TOUCHES_MOVE,
+	VMT_BLOCK_TOUCHES_UNDO
+};
+
+/* Told of each of the calls below that may change something, before it does: those of the replay's
+ * block_touches, where that is not NULL. */
+struct vmt_block_touches_sink {
+	void (*tell)(void *context, enum vmt_block_touches_step step, const struct vmt_event *event,
+		     const struct vmt_block *block);
+	void *context;
+};
+
 /* The block is released by this event. What a REALLOC_BEGIN takes out can be put back. */
 int vmt_block_touches_release(struct vmt_replay *replay, const struct vmt_event *event,
 			      const struct vmt_block *block);

@@ -18,6 +18,7 @@
 #include "tools/model/space/touchers.h"
 
 struct vmt_advised_pages;
+struct vmt_block_touches_sink;
 struct vmt_held_events;
 struct vmt_unfinished_calls;
 struct vmt_temporary_blocks;
@@ -67,6 +68,7 @@ struct vmt_replay {
 	uint32_t folios_always; /* of the trace's head */
 	uint32_t folios_advised;
 	bool forked;
+	const struct vmt_block_touches_sink *block_touches; /* NULL: nobody wants to be told */
 	uint32_t *threads_by_bits; /* kernel ids by their 16 low bits; NULL: threads are one */
 };
 

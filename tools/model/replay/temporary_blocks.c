@@ -145,6 +145,22 @@ vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread, 
 	return true;
 }
 
+struct vmt_temporary_block
+vmt_temporary_blocks_get(const struct vmt_temporary_blocks *blocks, uint32_t thread)
+{
+	thread &= THREAD_MASK;
+	return (struct vmt_temporary_block){blocks->last[thread], blocks->is_released[thread]};
+}
+
+void
+vmt_temporary_blocks_set(struct vmt_temporary_blocks *blocks, uint32_t thread,
+			 struct vmt_temporary_block last)
+{
+	thread &= THREAD_MASK;
+	set_last(blocks, thread, last.address);
+	blocks->is_released[thread] = last.is_released;
+}
+
 uint32_t
 vmt_temporary_blocks_longest_way(const struct vmt_temporary_blocks *blocks)
 {

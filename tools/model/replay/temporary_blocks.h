@@ -39,6 +39,18 @@ void vmt_temporary_blocks_pass(struct vmt_temporary_blocks *blocks, uint32_t thr
 bool vmt_temporary_blocks_undo(struct vmt_temporary_blocks *blocks, uint32_t thread,
 			       uint64_t address);
 
+/* What is known of a thread, by the bits of its id: its last block, 0 where there is none, and
+ * whether that block went by its last release. */
+struct vmt_temporary_block {
+	uint64_t address;
+	bool is_released;
+};
+
+struct vmt_temporary_block vmt_temporary_blocks_get(const struct vmt_temporary_blocks *blocks,
+						    uint32_t thread);
+void vmt_temporary_blocks_set(struct vmt_temporary_blocks *blocks, uint32_t thread,
+			      struct vmt_temporary_block last);
+
 /* How many threads one look passes at most now. For tests. */
 uint32_t vmt_temporary_blocks_longest_way(const struct vmt_temporary_blocks *blocks);
 

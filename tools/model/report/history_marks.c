@@ -8,8 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KINDS_MOST 16u	  /* in one part of the recording; more are told as one */
-#define THREADS_KEPT 256u /* whose last release may still be undone */
+#define KINDS_MOST 16u /* in one part of the recording; more are told as one */
 
 /* What is one mark in one part: a kind of event, and which advice. */
 #define OF_EVENT (1u << 16)
@@ -47,7 +46,7 @@ struct vmt_history_marks {
 	struct noted *items;
 	size_t count;
 	size_t room;
-	struct undoable undoable[THREADS_KEPT];
+	struct undoable undoable[VMT_HISTORY_MARKS_THREADS];
 };
 
 struct vmt_history_marks *
@@ -179,7 +178,7 @@ static void
 keep_undoable(struct vmt_history_marks *marks, const struct vmt_event *event, size_t item,
 	      const struct noted *noted)
 {
-	marks->undoable[event->thread % THREADS_KEPT] =
+	marks->undoable[event->thread % VMT_HISTORY_MARKS_THREADS] =
 	    (struct undoable){.thread = event->thread,
 			      .item = item,
 			      .bytes = noted->bytes,
@@ -192,7 +191,7 @@ keep_undoable(struct vmt_history_marks *marks, const struct vmt_event *event, si
 static void
 take_back(struct vmt_history_marks *marks, const struct vmt_event *event)
 {
-	struct undoable *last = &marks->undoable[event->thread % THREADS_KEPT];
+	struct undoable *last = &marks->undoable[event->thread % VMT_HISTORY_MARKS_THREADS];
 	struct noted *item;
 
 	if (!last->is_there || last->thread != event->thread)
@@ -227,7 +226,7 @@ vmt_history_marks_note(struct vmt_history_marks *marks, const struct vmt_event *
 	}
 	/* What was released before can't be undone any more, whether this one counts or not. */
 	if (vmt_event_is_release(event->kind))
-		marks->undoable[event->thread % THREADS_KEPT].is_there = false;
+		marks->undoable[event->thread % VMT_HISTORY_MARKS_THREADS].is_there = false;
 	if (!read_event(event, &noted))
 		return 0;
 	part = part_of(marks, event->time);
@@ -242,6 +241,13 @@ vmt_history_marks_note(struct vmt_history_marks *marks, const struct vmt_event *
 		keep_undoable(marks, event, (size_t)(item - marks->items), &noted);
 	add_up(item, &noted);
 	return 0;
+}
+
+void
+vmt_history_marks_clear(struct vmt_history_marks *marks, uint32_t slot)
+{
+	if (marks)
+		marks->undoable[slot % VMT_HISTORY_MARKS_THREADS].is_there = false;
 }
 
 static const char *

@@ -10,12 +10,18 @@
 
 #include "tools/model/report/report_draft.h"
 
+/* Threads whose last release may still be undone: slots by id, modulo this number. */
+#define VMT_HISTORY_MARKS_THREADS 256u
+
 /* NULL: no memory. */
 struct vmt_history_marks *vmt_history_marks_new(struct vmt_trace *trace);
 void vmt_history_marks_free(struct vmt_history_marks *marks);
 
 /* An event, which the replay has applied. marks: NULL: nobody wants them. */
 int vmt_history_marks_note(struct vmt_history_marks *marks, const struct vmt_event *event);
+
+/* The last release of the threads of that slot can not be undone any more. */
+void vmt_history_marks_clear(struct vmt_history_marks *marks, uint32_t slot);
 
 /* Into the history of the draft's report, whose rows of advice are filled in. */
 int vmt_history_marks_fill(struct vmt_report_draft *draft);

@@ -553,6 +553,13 @@ enum vmt_report_at {
 struct vmt_names_visitor;
 struct vmt_snapshot;
 
+/* Whether what the events of the heap led to is kept for the next report (digest.h). */
+enum vmt_report_cache {
+	VMT_REPORT_CACHE_OFF,
+	VMT_REPORT_CACHE_LARGE, /* of traces with many events of the heap */
+	VMT_REPORT_CACHE_ALL
+};
+
 struct vmt_report_options {
 	enum vmt_report_at at;
 	int64_t at_time_ns; /* VMT_AT_TIME: the last snapshot not after it; CLOCK: since midnight */
@@ -565,6 +572,7 @@ struct vmt_report_options {
 	/* Where not NULL: told all names that a report of this trace may need (packed_names.h). */
 	const struct vmt_names_visitor *all_names;
 	uint64_t cpu_ns; /* to replay the events; 0 = what is plenty for a trace of its size */
+	enum vmt_report_cache cache;
 
 	/* Called now and then while the report is made, where not NULL: what is being done, and how
 	 * much of it. total is never 0. */

@@ -336,6 +336,7 @@ set_up(struct vmt_report_draft *draft)
 void
 vmt_report_draft_free(struct vmt_report_draft *draft)
 {
+	vmt_report_digest_free(draft);
 	vmt_history_build_free(draft);
 	vmt_history_marks_free(draft->marks);
 	free(draft->advice_rows);
@@ -398,6 +399,8 @@ vmt_report_draft_finish(struct vmt_report_draft *draft, const char *path, struct
 	vmt_merge_finish(draft->merge);
 	status = vmt_report_events_run(draft, path, err);
 	if (!status)
+		vmt_report_digest_keep(draft);
+	if (!status)
 		status = vmt_report_events_end(draft, path, err);
 	if (!status && fill(draft))
 		status = vmt_report_draft_no_memory(err, path);
@@ -421,23 +424,25 @@ build(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 		return status;
 	vmt_report_events_plan(draft);
 	status = vmt_report_events_begin(draft, path, 0, err);
+	if (!status)
+		status = vmt_report_digest_begin(draft, err);
 	if (status)
 		return status;
 	vmt_merge_read_ahead(draft->merge);
 	return vmt_report_draft_finish(draft, path, err);
 }
 
-int
-vmt_report_build(struct vmt_report **report, const char *path,
-		 const struct vmt_report_options *options, struct vmt_err *err)
+static int
+build_one(struct vmt_report **report, const char *path, const struct vmt_report_options *options,
+	  bool ignores_kept, struct vmt_err *err)
 {
 	struct vmt_report_draft *draft = calloc(1, sizeof(*draft));
 	int status;
 
-	*report = NULL;
 	if (!draft)
 		return vmt_report_draft_no_memory(err, path);
 	draft->options = options;
+	draft->ignores_kept = ignores_kept;
 	status = build(draft, path, err);
 	vmt_report_draft_free(draft);
 	if (status)
@@ -445,6 +450,17 @@ vmt_report_build(struct vmt_report **report, const char *path,
 	else
 		*report = &draft->report;
 	return status;
+}
+
+int
+vmt_report_build(struct vmt_report **report, const char *path,
+		 const struct vmt_report_options *options, struct vmt_err *err)
+{
+	int status;
+
+	*report = NULL;
+	status = build_one(report, path, options, false, err);
+	return status == -ESTALE ? build_one(report, path, options, true, err) : status;
 }
 
 void

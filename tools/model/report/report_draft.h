@@ -17,9 +17,13 @@
 #include "tools/model/report/rss_series.h"
 #include "tools/read/trace/rss_peak.h"
 #include "tools/read/trace/trace.h"
+#include "tools/read/trace/trace_cache.h"
 #include "tools/read/trace/trace_record.h"
 
 #include <errno.h>
+
+struct vmt_digest_reader;
+struct vmt_digest_writer;
 
 struct vmt_waiting_snapshot {
 	const struct vmt_trace_chunk *chunk;
@@ -133,6 +137,13 @@ struct vmt_report_draft {
 	uint64_t window_changes; /* ticks: nothing of either window changes up to then */
 	struct vmt_peak_draft peak;
 
+	/* digest.h; NULL: none is made, none is used */
+	struct vmt_digest_writer *digest_writer;
+	struct vmt_digest_reader *digest;
+	struct vmt_trace_cache_key cache_key;
+	bool has_kept;	   /* one was kept, whether it is of use or not */
+	bool ignores_kept; /* it was wrong */
+
 	/* Of a trace that grows (report_resume.h): what of it was taken. */
 	struct vmt_merge *merge;
 	struct vmt_choice_draft choice;
@@ -188,8 +199,16 @@ int vmt_report_events_run(struct vmt_report_draft *draft, const char *path, stru
 int vmt_report_events_end(struct vmt_report_draft *draft, const char *path, struct vmt_err *err);
 /* Whether the places of modules are taken from the table, as events may be lost. */
 bool vmt_report_events_lack_modules(const struct vmt_report_draft *draft);
+/* As before an event of the heap of that time, which is applied by other ways. */
+int vmt_report_events_pass(struct vmt_report_draft *draft, uint64_t time);
 /* Lists of threads that were taken up to that time. */
 int vmt_report_events_take_tasks(struct vmt_report_draft *draft, uint64_t time);
+
+/* digest.h: once all is planned and the merge is open; behind the last record that the merge gives,
+ * before the heap is settled; in any case. */
+int vmt_report_digest_begin(struct vmt_report_draft *draft, struct vmt_err *err);
+void vmt_report_digest_keep(struct vmt_report_draft *draft);
+void vmt_report_digest_free(struct vmt_report_draft *draft);
 
 /* A snapshot of the trace, when its time has come; then, once all events up to `time` are replayed,
  * what there is to do with those before it. */

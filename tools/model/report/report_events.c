@@ -1,5 +1,6 @@
 #include "tools/model/replay/replay_pair.h"
 #include "tools/model/replay/unfinished_calls.h"
+#include "tools/model/report/digest.h"
 #include "tools/model/report/history_marks.h"
 #include "tools/model/report/report_draft.h"
 #include "tools/read/trace/merge.h"
@@ -178,6 +179,39 @@ note_fork(struct vmt_report_draft *draft, const struct vmt_event *event)
 		draft->snapshot.head.time = event->time;
 }
 
+static void
+reach_growth(struct vmt_report_draft *draft, uint64_t time)
+{
+	if (!draft->growth_from || time < draft->growth_from)
+		return;
+	vmt_sites_mark(draft->replay->sites);
+	draft->growth_from = 0;
+}
+
+int
+vmt_report_events_pass(struct vmt_report_draft *draft, uint64_t time)
+{
+	int status = vmt_report_events_take_tasks(draft, time);
+
+	reach_growth(draft, time);
+	vmt_report_window_reach(draft, time);
+	draft->begun = true;
+	return status ? status : vmt_report_snapshots_reach(draft, time);
+}
+
+static int
+apply(struct vmt_report_draft *draft, const struct vmt_event *event)
+{
+	struct vmt_digest_writer *writer = draft->digest_writer;
+	int status = writer ? vmt_digest_writer_before(writer, event) : 0;
+
+	if (!status)
+		status = vmt_replay_apply(draft->replay, event);
+	if (!status && writer)
+		vmt_digest_writer_after(writer, event);
+	return status;
+}
+
 static int
 take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 {
@@ -188,10 +222,7 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 	draft->report.loss.events++;
 	draft->last_event = event->time;
 	draft->ends_with_exec = event->kind == VMT_EVENT_EXEC;
-	if (draft->growth_from && event->time >= draft->growth_from) {
-		vmt_sites_mark(draft->replay->sites);
-		draft->growth_from = 0;
-	}
+	reach_growth(draft, event->time);
 	if (event->kind == VMT_EVENT_EXIT || event->kind == VMT_EVENT_EXEC)
 		status = vmt_report_peak_hear(draft, event->length, event->time);
 	if (status)
@@ -203,7 +234,7 @@ take_event(struct vmt_report_draft *draft, const struct vmt_event *event)
 		status = vmt_report_snapshots_reach(draft, event->time);
 	}
 	if (!status)
-		status = vmt_replay_apply(draft->replay, event);
+		status = apply(draft, event);
 	return status ? status : vmt_history_marks_note(draft->marks, event);
 }
 
@@ -215,6 +246,8 @@ take_record(struct vmt_report_draft *draft, const struct vmt_record *record)
 	vmt_report_compiled_reach(draft, record->time);
 	if (record->kind == VMT_RECORD_USAGE)
 		take_usage(draft, &record->usage);
+	if (record->kind == VMT_RECORD_SNAPSHOT && draft->digest_writer)
+		vmt_digest_writer_snapshot(draft->digest_writer, record->time);
 	if (record->kind == VMT_RECORD_SNAPSHOT)
 		return vmt_report_snapshots_take(draft, record->snapshot, record->time);
 	if (record->kind == VMT_RECORD_TOUCH)
@@ -322,6 +355,10 @@ quiet_until(const struct vmt_report_draft *draft)
 		until = earlier(until, draft->snapshot.head.time);
 	if (draft->waiting.first < draft->waiting.end)
 		until = earlier(until, draft->waiting.items[draft->waiting.first].time);
+	if (draft->digest_writer)
+		until = earlier(until, vmt_digest_writer_cut(draft->digest_writer));
+	if (draft->digest)
+		until = earlier(until, vmt_digest_reader_next(draft->digest));
 	return until;
 }
 
@@ -376,10 +413,34 @@ take_quiet(struct vmt_report_draft *draft, const struct vmt_record *const *recor
 		}
 		if (!status && draft->marks)
 			status = vmt_history_marks_note(draft->marks, &records[at]->event);
+		if (draft->digest_writer)
+			vmt_digest_writer_note(draft->digest_writer, &records[at]->event);
 	}
 	if (at > from)
 		note_quiet(draft, records[at - 1]->time, at - from);
 	*to = at;
+	return status;
+}
+
+/* The same beside folds, in which most records are. */
+static int
+take_folded_batch(struct vmt_report_draft *draft, const struct vmt_record *const *records,
+		  size_t count)
+{
+	size_t at = 0;
+	int status = 0;
+
+	while (at < count && !status) {
+		size_t from = at;
+		bool is_folded;
+
+		status = vmt_digest_reader_reach(draft->digest, records[at], &is_folded);
+		if (!status && !is_folded)
+			status = take_quiet(draft, records, count, at, &at);
+		if (!status && at == from && !is_folded)
+			status = take_record(draft, records[at]);
+		at += at == from;
+	}
 	return status;
 }
 
@@ -389,6 +450,10 @@ take_batch(struct vmt_report_draft *draft, const struct vmt_record *const *recor
 	size_t at = 0;
 	int status = 0;
 
+	if (draft->digest)
+		return take_folded_batch(draft, records, count);
+	if (draft->digest_writer)
+		vmt_digest_writer_look(draft->digest_writer);
 	while (at < count && !status) {
 		status = take_quiet(draft, records, count, at, &at);
 		if (at < count && !status)
@@ -487,7 +552,8 @@ vmt_report_events_run(struct vmt_report_draft *draft, const char *path, struct v
 			break;
 		vmt_report_draft_tell(draft, "reading events",
 				      vmt_merge_chunks_opened(draft->merge), chunks);
-		if (take_batch(draft, records, count))
+		status = take_batch(draft, records, count);
+		if (status && status != -ESTALE)
 			status = vmt_report_draft_no_memory(err, path);
 		if (!status)
 			status = check_cpu(draft, path, err);
@@ -498,9 +564,11 @@ vmt_report_events_run(struct vmt_report_draft *draft, const char *path, struct v
 int
 vmt_report_events_end(struct vmt_report_draft *draft, const char *path, struct vmt_err *err)
 {
-	int status = 0;
+	int status = draft->digest ? vmt_digest_reader_finish(draft->digest) : 0;
 
-	if (vmt_replay_heap_settle(draft->replay) ||
+	if (status == -ESTALE)
+		return status;
+	if (status || vmt_replay_heap_settle(draft->replay) ||
 	    vmt_report_snapshots_reach(draft, UINT64_MAX) ||
 	    vmt_report_events_take_tasks(draft, last_snapshot_time(draft)))
 		status = vmt_report_draft_no_memory(err, path);

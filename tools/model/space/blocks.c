@@ -6,6 +6,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 
 #define BUCKET_ENTRIES 4u
@@ -192,6 +193,22 @@ vmt_blocks_new(void)
 		return blocks;
 	free(blocks);
 	return NULL;
+}
+
+struct vmt_blocks *
+vmt_blocks_copy(const struct vmt_blocks *blocks)
+{
+	struct vmt_blocks *copy = malloc(sizeof(*copy));
+
+	if (!copy)
+		return NULL;
+	*copy = *blocks;
+	if (!map_table(copy, blocks->capacity)) {
+		free(copy);
+		return NULL;
+	}
+	memcpy(copy->buckets, blocks->buckets, table_bytes(blocks->capacity));
+	return copy;
 }
 
 void

@@ -26,6 +26,8 @@ struct vmt_block {
 struct vmt_blocks;
 
 struct vmt_blocks *vmt_blocks_new(void);
+/* The same blocks. NULL: no memory. */
+struct vmt_blocks *vmt_blocks_copy(const struct vmt_blocks *blocks);
 /* Whether children that are forked from now on have the blocks too: at first they have not. */
 void vmt_blocks_fork(struct vmt_blocks *blocks, bool with_it);
 void vmt_blocks_free(struct vmt_blocks *blocks);

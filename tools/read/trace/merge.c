@@ -50,6 +50,8 @@ struct vmt_merge {
 	int64_t from_ns; /* chunks that end before it are left out */
 	uint64_t until;	 /* ticks: nothing of that time and later is given or decoded */
 	bool leaves_rings_out;
+	bool is_watched;     /* whether chunks are what their headers say */
+	bool is_irregular;   /* one of these was not */
 	uint64_t given_time; /* of the record given out last */
 	size_t batch_count;
 	size_t batch_next; /* for who takes records one by one */
@@ -163,6 +165,32 @@ stretch_of(const struct vmt_priority_queue_item *item)
 	return (struct vmt_sorted_run *)(uintptr_t)item->value;
 }
 
+static bool
+is_of_heap(const struct vmt_chunk *header)
+{
+	return header->kind == VMT_CHUNK_EVENTS && header->ring % VMT_RING_CLASSES == VMT_RING_HEAP;
+}
+
+static bool
+is_regular(const struct vmt_sorted_run *stretch, const struct vmt_chunk *header)
+{
+	bool is_regular =
+	    stretch->count == 0 || stretch->records[stretch->count - 1].time <= header->time_max;
+
+	for (uint32_t i = 0; i < stretch->count; i++)
+		is_regular &= stretch->records[i].event.kind < VMT_EVENT_FIRST_OF_MAP;
+	return is_regular;
+}
+
+static void
+watch(struct vmt_merge *merge, const struct vmt_sorted_run *stretch, size_t chunk)
+{
+	const struct vmt_chunk *header = &merge->chunks[chunk].header;
+
+	if (merge->is_watched && is_of_heap(header))
+		merge->is_irregular |= !is_regular(stretch, header);
+}
+
 /* Queues a filled stretch, the block-th of its chunk. */
 static int
 add_ready(struct vmt_merge *merge, struct vmt_sorted_run *stretch, uint64_t chunk, uint32_t block,
@@ -207,6 +235,7 @@ decode_block(struct vmt_merge *merge, size_t chunk, uint32_t block,
 		return malformed(merge, chunk, err);
 	}
 	merge->events_unknown += stretch->unknown;
+	watch(merge, stretch, chunk);
 	if (stretch->refused_kind != 0) {
 		uint8_t kind = stretch->refused_kind;
 
@@ -294,6 +323,7 @@ take_decoded(struct vmt_merge *merge, size_t chunk, bool *is_taken, struct vmt_e
 			continue;
 		}
 		merge->events_unknown += decoded.blocks[i]->unknown;
+		watch(merge, decoded.blocks[i], chunk);
 		result = add_ready(merge, decoded.blocks[i], chunk, i, err);
 	}
 	return result;
@@ -555,6 +585,56 @@ vmt_merge_close(struct vmt_merge *merge)
 	vmt_priority_queue_free(&merge->pending);
 	vmt_priority_queue_free(&merge->ready);
 	free(merge);
+}
+
+static bool
+is_left_out(const struct vmt_chunk *header, const struct vmt_merge_span *spans, size_t count)
+{
+	size_t low = 0;
+	size_t high = count;
+
+	/* The first that ends no earlier than the chunk. */
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (spans[middle].last < header->time_max)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < count && spans[low].first <= header->time_min && is_of_heap(header);
+}
+
+int
+vmt_merge_leave_out(struct vmt_merge *merge, const struct vmt_merge_span *spans, size_t count,
+		    struct vmt_err *err)
+{
+	struct vmt_priority_queue kept = {.items = NULL};
+	int result = 0;
+
+	assert(merge->ahead == NULL && merge->chunks_opened == 0);
+	for (size_t i = 0; i < merge->pending.count && result == 0; i++) {
+		struct vmt_priority_queue_item item = merge->pending.items[i];
+
+		if (!is_left_out(&merge->chunks[item.value >> 32].header, spans, count) &&
+		    !vmt_priority_queue_push(&kept, item))
+			result = out_of_memory(merge, err);
+	}
+	vmt_priority_queue_free(&merge->pending);
+	merge->pending = kept;
+	return result;
+}
+
+void
+vmt_merge_watch(struct vmt_merge *merge)
+{
+	merge->is_watched = true;
+}
+
+bool
+vmt_merge_is_regular(const struct vmt_merge *merge)
+{
+	return merge->is_watched && !merge->is_irregular;
 }
 
 static int

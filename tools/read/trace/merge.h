@@ -46,6 +46,22 @@ void vmt_merge_finish(struct vmt_merge *merge);
  * before that must leave the merge alone. */
 void vmt_merge_read_ahead(struct vmt_merge *merge);
 
+/* A stretch of time, in ticks: from the first to the last. */
+struct vmt_merge_span {
+	uint64_t first;
+	uint64_t last;
+};
+
+/* Leaves out chunks of events of the heap that lie within a span, by their headers. Some events of
+ * a span still come. The spans rise. For a merge that was just opened. */
+int vmt_merge_leave_out(struct vmt_merge *merge, const struct vmt_merge_span *spans, size_t count,
+			struct vmt_err *err);
+
+/* From now on it is looked whether chunks of the heap's rings have events of the heap alone, as
+ * late as their headers say: it is regular where all had. */
+void vmt_merge_watch(struct vmt_merge *merge);
+bool vmt_merge_is_regular(const struct vmt_merge *merge);
+
 void vmt_merge_close(struct vmt_merge *merge);
 
 /* Next record; kind VMT_RECORD_END after the last. */
