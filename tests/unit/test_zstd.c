@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include <cmocka.h>
+#include <pthread.h>
 
 #include "tools/read/trace/zstd.h"
 
@@ -102,11 +103,49 @@ survives_damage_at_every_byte(void **state)
 	assert_true(vmt_zstd_decompress(back, sizeof(back), packed, length));
 }
 
+#define TIMES 20000u
+
+/* The payload's length, or 0: some time it did not come back whole. */
+static void *
+unpack_again_and_again(void *argument)
+{
+	static _Thread_local unsigned char mine[sizeof(raw)];
+	size_t *length = argument;
+
+	for (unsigned i = 0; i < TIMES && *length != 0; i++) {
+		memset(mine, 0, sizeof(mine));
+		if (vmt_zstd_decompress(mine, sizeof(mine), packed, *length - 1) ||
+		    !vmt_zstd_decompress(mine, sizeof(mine), packed, *length) ||
+		    memcmp(mine, raw, sizeof(raw)) != 0)
+			*length = 0;
+	}
+	return NULL;
+}
+
+static void
+unpacks_in_several_threads(void **state)
+{
+	size_t lengths[3];
+	pthread_t threads[3];
+
+	(void)state;
+	for (unsigned i = 0; i < 3; i++)
+		lengths[i] = pack();
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(
+		    pthread_create(&threads[i], NULL, unpack_again_and_again, &lengths[i]), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(pthread_join(threads[i], NULL), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_not_equal(lengths[i], 0);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(comes_back_whole),
+	    cmocka_unit_test(unpacks_in_several_threads),
 	    cmocka_unit_test(packs_again_and_again_with_one_packer),
 	    cmocka_unit_test(says_zero_where_nothing_is_gained),
 	    cmocka_unit_test(refuses_another_size),

@@ -1,5 +1,7 @@
 #include "tools/read/trace/zstd.h"
 
+#include "base/atomic.h"
+
 #include <zstd.h>
 
 /* The collector runs beside what it measures: cheap beats small. */
@@ -45,12 +47,43 @@ vmt_zstd_compress(void *context, void *dst, size_t dst_bytes, const void *src, s
 	return written;
 }
 
+/* Kept from one payload to the next, as to make one asks the processor what it can do, which traps
+ * into a hypervisor. NULL while it is in use: who comes meanwhile makes another. */
+static ZSTD_DCtx *spare;
+
+static ZSTD_DCtx *
+take_context(void)
+{
+	ZSTD_DCtx *found = vmt_atomic_load_acquire(&spare);
+
+	if (found && vmt_atomic_cas(&spare, &found, NULL))
+		return found;
+	return ZSTD_createDCtx();
+}
+
+static void
+give_back(ZSTD_DCtx *context)
+{
+	ZSTD_DCtx *nothing = NULL;
+
+	if (!vmt_atomic_cas(&spare, &nothing, context))
+		ZSTD_freeDCtx(context);
+}
+
 bool
 vmt_zstd_decompress(void *dst, size_t dst_bytes, const void *src, size_t src_bytes)
 {
+	ZSTD_DCtx *context;
+	size_t written;
+
 	if (ZSTD_findFrameCompressedSize(src, src_bytes) != src_bytes)
 		return false;
-	return ZSTD_decompress(dst, dst_bytes, src, src_bytes) == dst_bytes;
+	context = take_context();
+	if (!context)
+		return false;
+	written = ZSTD_decompressDCtx(context, dst, dst_bytes, src, src_bytes);
+	give_back(context);
+	return written == dst_bytes;
 }
 
 bool
