@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -254,6 +255,33 @@ it_writes_no_file(void **state)
 	vmt_worker_stop(&worker);
 }
 
+static int
+tell_cpu_limit(void *context, FILE *out, struct vmt_err *err)
+{
+	struct rlimit cpu;
+
+	(void)context;
+	(void)err;
+	if (getrlimit(RLIMIT_CPU, &cpu) != 0)
+		return -errno;
+	fprintf(out, "%llu %llu", (unsigned long long)cpu.rlim_cur,
+		(unsigned long long)cpu.rlim_max);
+	return 0;
+}
+
+/* A report's reader has two threads: both may be at work for all of the time. */
+static void
+it_has_two_seconds_of_cpu_for_each_of_the_clock(void **state)
+{
+	struct vmt_worker worker;
+
+	(void)state;
+	assert_int_equal(run(&worker, &plenty, tell_cpu_limit, 0), VMT_WORKER_DONE);
+	assert_int_equal(worker.length, strlen("240 241"));
+	assert_memory_equal(worker.bytes, "240 241", worker.length);
+	vmt_worker_stop(&worker);
+}
+
 /* Counts how often this reader was asked. */
 static int
 count(void *context, const void *question, struct vmt_err *err)
@@ -345,6 +373,7 @@ main(void)
 	    cmocka_unit_test(stopping_kills),
 	    cmocka_unit_test(it_has_the_three_standard_descriptors_alone),
 	    cmocka_unit_test(it_writes_no_file),
+	    cmocka_unit_test(it_has_two_seconds_of_cpu_for_each_of_the_clock),
 	    cmocka_unit_test(a_reader_keeps_what_it_read_also_when_a_child_is_lost),
 	    cmocka_unit_test(a_reader_that_hangs_is_killed),
 	};
