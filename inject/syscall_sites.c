@@ -40,6 +40,8 @@ struct finder {
 	struct vmt_register_numbers numbers; /* of the function that was read last */
 	struct vmt_straight_run run;
 	uint64_t done;	     /* code below it has been read */
+	uint64_t function;   /* whose instructions were counted last, from its start */
+	uint64_t counted_to; /* where one of them begins */
 	uint64_t first_left; /* of the candidates that are too many */
 	uint32_t left;
 	int error;
@@ -312,10 +314,19 @@ find_syscall(const struct vmt_code_segment *segment, uint64_t at)
 	return at + SYSCALL_BYTES <= segment->length ? at : segment->length;
 }
 
+/* Counts on from where the last count of the function ended. Places come in ascending order. */
+static uint64_t
+begin_count(const struct finder *finder, uint64_t function, uint64_t address)
+{
+	bool goes_on = finder->function == function && finder->counted_to <= address;
+
+	return goes_on ? finder->counted_to : function;
+}
+
 /* Whether an instruction of a function, read from its beginning, is a syscall at this place. Its
  * bytes also stand in numbers and distances of others. In doubt it is. */
 static bool
-may_be_syscall(const struct finder *finder, uint64_t address)
+may_be_syscall(struct finder *finder, uint64_t address)
 {
 	struct vmt_code_stretch stretch;
 	struct vmt_instruction instruction = {.length = 1};
@@ -325,9 +336,12 @@ may_be_syscall(const struct finder *finder, uint64_t address)
 
 	if (!vmt_code_map_stretch(finder->map, address, &stretch) || !stretch.is_function)
 		return true;
-	at = stretch.start;
-	bytes = vmt_code_map_bytes(finder->map, at, &room);
+	at = begin_count(finder, stretch.start, address);
+	bytes = vmt_code_map_bytes(finder->map, stretch.start, &room);
+	finder->function = stretch.start;
+	finder->counted_to = at;
 	while (bytes && at < address && instruction.length > 0) {
+		finder->counted_to = at;
 		vmt_instruction_length_read(bytes + (at - stretch.start), stretch.end - at,
 					    &instruction);
 		at += instruction.length;

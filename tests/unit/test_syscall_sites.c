@@ -486,6 +486,24 @@ no_long_table_of_distances_may_lead_into_a_cut(void **state)
 	check_refused(&piece, VMT_SITE_JUMPED_INTO);
 }
 
+/* A syscall's bytes in each of very many numbers: who read the function anew for each of them would
+ * not come to its end. */
+static void
+many_bytes_of_syscalls_that_are_none(void **state)
+{
+	enum { MOVES = 400000 };
+	static const uint8_t move[] = {0xb8, SYSCALL, SYSCALL};
+	static const uint8_t last[] = {MMAP, SYSCALL, RET};
+	static uint8_t code[MOVES * sizeof(move) + sizeof(last)];
+	struct piece piece = {.code = code, .length = sizeof(code)};
+
+	(void)state;
+	for (size_t i = 0; i < MOVES; i++)
+		memcpy(code + i * sizeof(move), move, sizeof(move));
+	memcpy(code + MOVES * sizeof(move), last, sizeof(last));
+	check_cut(&piece, MOVES * sizeof(move), 5, 9);
+}
+
 /* Of a function that is split into two parts: the table is named in the one, far away, and leads
  * into the other. */
 static void
@@ -792,6 +810,7 @@ main(void)
 	    cmocka_unit_test(a_table_without_addresses_is_left_out),
 	    cmocka_unit_test(no_table_of_distances_may_lead_into_a_cut),
 	    cmocka_unit_test(no_long_table_of_distances_may_lead_into_a_cut),
+	    cmocka_unit_test(many_bytes_of_syscalls_that_are_none),
 	    cmocka_unit_test(no_table_that_is_named_far_away_may_lead_into_a_cut),
 	    cmocka_unit_test(who_comes_past_the_cut_is_told),
 	    cmocka_unit_test(what_can_not_be_cut_is_told),
