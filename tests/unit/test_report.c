@@ -483,6 +483,8 @@ programs_that_an_injected_one_starts_are_told(void **state)
 				 cases[i].lacks_static || cases[i].lacks_most);
 		assert_int_equal(is_blind_spot(report, "recorded only if LD_PRELOAD"),
 				 cases[i].lacks_most);
+		assert_int_equal(is_blind_spot(report, "One that loads no library is"),
+				 cases[i].lacks_most);
 		vmt_report_free(report);
 		build_trace_free(build);
 	}

@@ -324,7 +324,8 @@ add_started(struct vmt_report_draft *draft, uint32_t notes)
 	if (notes & VMT_NOTE_FORKED)
 		return vmt_report_coverage_add(
 		    draft, "the programs that the process starts, and what it becomes by exec, are "
-			   "recorded only if LD_PRELOAD reaches them");
+			   "recorded only if LD_PRELOAD reaches them. One that loads no library is "
+			   "if the collector sees the exec");
 	return vmt_report_coverage_add(
 	    draft, "of the programs that it starts or becomes by exec, those that load no library "
 		   "either are recorded only while the collector runs and sees the exec. Others "
