@@ -146,6 +146,7 @@ vmt_exec_request_note_missed(struct vmt_session *session, uint32_t pid)
 		    vmt_atomic_cas(&session->missed[i], &free_entry, pid))
 			return;
 	}
+	vmt_atomic_add_relaxed(&session->missed_unnamed, 1);
 }
 
 void
@@ -165,6 +166,18 @@ vmt_exec_request_take_missed(struct vmt_session *session)
 			return pid;
 	}
 	return 0;
+}
+
+uint32_t
+vmt_exec_request_take_unnamed(struct vmt_session *session, uint32_t most)
+{
+	uint32_t unnamed = vmt_atomic_load_relaxed(&session->missed_unnamed);
+	uint32_t taken = unnamed < most ? unnamed : most;
+
+	/* Who adds meanwhile is not undone. */
+	if (taken != 0)
+		vmt_atomic_add_relaxed(&session->missed_unnamed, 0u - taken);
+	return taken;
 }
 
 static bool

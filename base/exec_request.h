@@ -60,10 +60,12 @@ void vmt_exec_request_await(struct vmt_session *session, uint32_t seen, uint64_t
 void vmt_exec_request_wake(struct vmt_session *session);
 
 /* A process has executed, or is about to, such a program that is not recorded. note: to be told in
- * a trace, as far as there is room. count: and in the number of all. */
+ * a trace; where there is no room for its number, without that. count: and in the number of all. */
 void vmt_exec_request_note_missed(struct vmt_session *session, uint32_t pid);
 void vmt_exec_request_count_missed(struct vmt_session *session, uint32_t pid);
 /* Collector: one of those noted; 0: none is left. */
 uint32_t vmt_exec_request_take_missed(struct vmt_session *session);
+/* Collector: how many were noted without a number, at most so many; the others stay. */
+uint32_t vmt_exec_request_take_unnamed(struct vmt_session *session, uint32_t most);
 
 #endif

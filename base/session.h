@@ -22,7 +22,7 @@
 #include <stdint.h>
 
 #define VMT_SESSION_MAGIC "VMTSESS"
-#define VMT_SESSION_VERSION 11u
+#define VMT_SESSION_VERSION 12u
 #define VMT_SESSION_SLOTS 240u
 #define VMT_SESSION_BACKED 2u /* slots of a nameless one with memory from the start: a page */
 #define VMT_SESSION_PATH_BYTES 1264u
@@ -106,6 +106,7 @@ struct vmt_session {
 	/* Who executed such a program that is not recorded, until the collector has noted it; 0:
 	 * free. */
 	uint32_t missed[VMT_SESSION_MISSED];
+	uint32_t missed_unnamed; /* how many more, who found no entry free */
 	_Alignas(256) struct vmt_session_slot slots[VMT_SESSION_SLOTS];
 };
 

@@ -36,6 +36,8 @@
 #define ANNOUNCE_NS (500 * MILLISECOND)
 /* How long a forked child that has not announced itself is waited for when nobody else is left. */
 #define LINGER_NS (1000 * MILLISECOND)
+/* A round's. The number is the traced program's to change. */
+#define UNNAMED_MOST 1024u
 
 struct collector {
 	struct vmt_session *session;
@@ -448,23 +450,33 @@ kin_of(struct collector *collector, uint32_t pid)
 	return (struct vmt_untraced_notes_kin){own ? own->layout.forked_from : 0, parent_of(pid)};
 }
 
-/* Programs that load no library and are not recorded. */
+/* A program that loads no library and is not recorded. pid 0: nobody knows whose it is. */
+static void
+note_one_missed(struct collector *collector, uint32_t pid)
+{
+	const struct vmt_untraced record = {.start_ns = vmt_ticks_monotonic_ns(),
+					    .end_ns = VMT_UNTRACED_RUNS,
+					    .rss_bytes = VMT_FIGURE_UNKNOWN,
+					    .private_bytes = VMT_FIGURE_UNKNOWN,
+					    .pid = pid,
+					    .why = VMT_UNTRACED_STATIC};
+	const struct vmt_untraced_notes_kin nobody = {0};
+	const struct vmt_untraced_notes_kin kin = pid ? kin_of(collector, pid) : nobody;
+
+	vmt_untraced_notes_lost(&collector->shared, &record, &kin);
+}
+
 static void
 note_missed(struct collector *collector)
 {
+	uint32_t unnamed;
 	uint32_t pid;
 
-	while ((pid = vmt_exec_request_take_missed(collector->session)) != 0) {
-		const struct vmt_untraced record = {.start_ns = vmt_ticks_monotonic_ns(),
-						    .end_ns = VMT_UNTRACED_RUNS,
-						    .rss_bytes = VMT_FIGURE_UNKNOWN,
-						    .private_bytes = VMT_FIGURE_UNKNOWN,
-						    .pid = pid,
-						    .why = VMT_UNTRACED_STATIC};
-		const struct vmt_untraced_notes_kin kin = kin_of(collector, pid);
-
-		vmt_untraced_notes_lost(&collector->shared, &record, &kin);
-	}
+	while ((pid = vmt_exec_request_take_missed(collector->session)) != 0)
+		note_one_missed(collector, pid);
+	unnamed = vmt_exec_request_take_unnamed(collector->session, UNNAMED_MOST);
+	for (uint32_t i = 0; i < unnamed; i++)
+		note_one_missed(collector, 0);
 }
 
 static void

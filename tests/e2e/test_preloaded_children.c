@@ -291,6 +291,36 @@ test_untraceable(void **state)
 	check_traced();
 }
 
+/* More at once than have room for their numbers: the report says how many all the same. The filter
+ * kills who would put the recorder there, so nobody is waited for. */
+static void
+test_many_untraceable(void **state)
+{
+	static const char script[] =
+	    "echo $$; i=0; while [ $i -lt 100 ]; do \"$1\"; i=$((i + 1)); done";
+	const char *const *library = environment_with(NULL);
+	const char *const argv[] = {built("tests/target/without_call"),
+				    TRACE_CALL,
+				    "/usr/bin/env",
+				    library[0],
+				    library[1],
+				    "/bin/sh",
+				    "-c",
+				    script,
+				    "sh",
+				    built("tests/target/static_executes"),
+				    NULL};
+	struct run run;
+	json_t *root;
+
+	(void)state;
+	run_program(&run, argv, NULL);
+	root = report_of_pid(scratch_file("child.*.vmt"), strtoll(run.out, NULL, 10));
+	assert_true(has_blind_spot(root, "executed in this tree and not recorded: 100."));
+	json_decref(root);
+	run_free(&run);
+}
+
 /* The collector stands still, and is killed while the shell waits for it. */
 static void
 test_killed(void **state)
@@ -323,7 +353,8 @@ main(void)
 	    cmocka_unit_test(test_script),	  cmocka_unit_test(test_by_static),
 	    cmocka_unit_test(test_first_process), cmocka_unit_test(test_left_out),
 	    cmocka_unit_test(test_refused_exec),  cmocka_unit_test(test_failed_exec),
-	    cmocka_unit_test(test_untraceable),	  cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_untraceable),	  cmocka_unit_test(test_many_untraceable),
+	    cmocka_unit_test(test_killed),
 	};
 
 	prefer_system_programs();

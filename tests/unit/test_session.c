@@ -370,7 +370,7 @@ who_is_barred_goes_on(void **state)
 }
 
 static void
-missed_ones_are_counted_where_they_are_too_many_to_be_noted(void **state)
+missed_ones_are_noted_without_a_number_where_there_is_no_room(void **state)
 {
 	struct vmt_session *session;
 
@@ -382,6 +382,9 @@ missed_ones_are_counted_where_they_are_too_many_to_be_noted(void **state)
 	for (uint32_t i = 0; i < VMT_SESSION_MISSED; i++)
 		assert_int_equal(vmt_exec_request_take_missed(session), i + 1);
 	assert_int_equal(vmt_exec_request_take_missed(session), 0);
+	assert_int_equal(vmt_exec_request_take_unnamed(session, 2), 2);
+	assert_int_equal(vmt_exec_request_take_unnamed(session, 2), 1);
+	assert_int_equal(vmt_exec_request_take_unnamed(session, 2), 0);
 	munmap(session, sizeof(*session));
 }
 
@@ -424,7 +427,7 @@ main(void)
 	    TEST(names_left_out_are_kept_once_and_bounded),
 	    TEST(a_slot_is_freed_once),
 	    TEST(who_is_barred_goes_on),
-	    TEST(missed_ones_are_counted_where_they_are_too_many_to_be_noted),
+	    TEST(missed_ones_are_noted_without_a_number_where_there_is_no_room),
 	    TEST(forks_take_an_entry_each_till_there_is_none),
 	};
 
