@@ -67,9 +67,8 @@ vmt_exec_request_has_no_server(const struct vmt_session *session)
 
 /* The state that the server gave; where it gave none in time, the request is taken back. */
 static uint32_t
-await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
+await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, uint64_t until_ns)
 {
-	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + patience_ns;
 	uint32_t state = VMT_SESSION_EXEC_WANTED;
 
 	for (;;) {
@@ -89,13 +88,13 @@ await_answer(const struct vmt_session *session, struct vmt_session_slot *slot, u
 }
 
 static uint32_t
-ask(struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
+ask(struct vmt_session *session, struct vmt_session_slot *slot, uint64_t until_ns)
 {
 	vmt_atomic_store_release(&slot->state, VMT_SESSION_EXEC_WANTED);
 	vmt_exec_request_wake(session);
 	if (vmt_atomic_load_relaxed(&session->exec_server) == VMT_SESSION_SERVER_ON_DEMAND)
 		vmt_session_wake(session);
-	return await_answer(session, slot, patience_ns);
+	return await_answer(session, slot, until_ns);
 }
 
 static bool
@@ -104,15 +103,16 @@ name_tracer(uint32_t pid)
 	return vmt_sys_call2(SYS_prctl, PR_SET_PTRACER, pid) == 0;
 }
 
-/* Asks again where it was barred and can help that. */
+/* Asks again where it was barred and can help that. Both times together have one bound. */
 static bool
 is_seized(struct vmt_session *session, struct vmt_session_slot *slot, uint64_t patience_ns)
 {
-	uint32_t answer = ask(session, slot, patience_ns);
+	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + patience_ns;
+	uint32_t answer = ask(session, slot, until_ns);
 
 	if (answer == VMT_SESSION_EXEC_BARRED &&
 	    name_tracer(vmt_atomic_load_relaxed(&session->collector_pid))) {
-		answer = ask(session, slot, patience_ns);
+		answer = ask(session, slot, until_ns);
 		(void)name_tracer(0);
 	}
 	return answer == VMT_SESSION_EXEC_SEIZED;
