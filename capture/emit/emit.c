@@ -34,10 +34,11 @@
 /* A ring is looked at, whether it is half full, each time this part of it has been claimed. */
 #define LOOKS_A_LAP 8u
 
-/* Of each ring: tail + 1 when the collector was last woken, and when a wait was last in vain; 0 =
- * never. */
+/* Of each ring: tail + 1 when the collector was last woken, and when a wait was last in vain; what
+ * its end was (end_of) when discards were last in vain. 0 = never. */
 static uint64_t woken_tails[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 static uint64_t vain_tails[VMT_MAX_SHARDS][VMT_RING_CLASSES];
+static uint64_t stuck_ends[VMT_MAX_SHARDS][VMT_RING_CLASSES];
 /* head->heartbeat_ns + 1 when it was found late by the clock, and when it had stood still all
  * through a wait; 0 = never. */
 static uint64_t late_beat;
@@ -51,6 +52,7 @@ vmt_emit_begin_trace(void)
 {
 	memset(woken_tails, 0, sizeof(woken_tails));
 	memset(vain_tails, 0, sizeof(vain_tails));
+	memset(stuck_ends, 0, sizeof(stuck_ends));
 	late_beat = stale_beat = 0;
 }
 
@@ -158,18 +160,6 @@ vmt_emit_is_collected(void)
 	return false;
 }
 
-/* Whether room can come from nowhere but the oldest events. That a heartbeat is late convinces only
- * who does not wait: the others see for themselves whether it stands still. */
-static bool
-no_collector(enum full_policy policy)
-{
-	const struct vmt_recording *process = &vmt_recording;
-
-	if (policy == FULL_DROP)
-		return !vmt_emit_is_collected();
-	return !has_collector(process, vmt_atomic_load_acquire(&process->head->heartbeat_ns));
-}
-
 static void
 spin(void)
 {
@@ -186,6 +176,7 @@ spin(void)
 struct wait {
 	const struct vmt_ring_view *ring;
 	uint64_t *vain_tail; /* the ring's */
+	uint64_t *stuck_end; /* the ring's */
 	uint64_t head;	     /* when the wait began */
 	uint64_t since_ns;   /* 0: no clock to be had */
 	uint64_t tail;
@@ -201,6 +192,26 @@ word_of(uint64_t (*words)[VMT_RING_CLASSES], const struct vmt_ring_view *ring)
 	vmt_assert(ring >= vmt_recording.rings[0]);
 	vmt_assert(ring - vmt_recording.rings[0] < VMT_MAX_SHARDS * VMT_RING_CLASSES);
 	return &words[0][ring - vmt_recording.rings[0]];
+}
+
+static bool
+was_in_vain(const struct wait *wait)
+{
+	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
+
+	return vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1;
+}
+
+/* Whether room can come from nowhere but the oldest events. That a heartbeat is late convinces only
+ * who does not wait: the others see for themselves whether it stands still. */
+static bool
+no_collector(const struct wait *wait, enum full_policy policy)
+{
+	const struct vmt_recording *process = &vmt_recording;
+
+	if (policy == FULL_DROP || was_in_vain(wait))
+		return !vmt_emit_is_collected();
+	return !has_collector(process, vmt_atomic_load_acquire(&process->head->heartbeat_ns));
 }
 
 static uint64_t
@@ -269,7 +280,7 @@ is_over(struct wait *wait, enum full_policy policy)
 	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
 	struct vmt_recording *process = &vmt_recording;
 
-	if (policy == FULL_DROP || vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+	if (policy == FULL_DROP || was_in_vain(wait))
 		return true;
 	if (tail != wait->tail && policy == FULL_WAIT_WHILE_DRAINED)
 		look_around(wait);
@@ -284,13 +295,21 @@ is_over(struct wait *wait, enum full_policy policy)
 	return true;
 }
 
+/* Changes when a discard may succeed that did not before: tail has moved, or who released is gone.
+ */
+static uint64_t
+end_of(const struct vmt_ring_view *ring)
+{
+	uint64_t releaser = vmt_atomic_load_relaxed(&ring->control->releaser);
+
+	return vmt_atomic_load_relaxed(&ring->control->tail) + 1 + (releaser << 32);
+}
+
 /* Where nobody collects. False: there is nothing that can make room. */
 static bool
 discard(struct wait *wait, enum vmt_ring_class ring_class)
 {
-	uint64_t tail = vmt_atomic_load_relaxed(&wait->ring->control->tail);
-
-	if (vmt_atomic_load_relaxed(wait->vain_tail) == tail + 1)
+	if (vmt_atomic_load_relaxed(wait->stuck_end) == end_of(wait->ring))
 		return false;
 	if (vmt_ring_discard_oldest(wait->ring,
 				    ring_class == VMT_RING_HEAP ? kind_of_heap : kind_of_map))
@@ -299,7 +318,7 @@ discard(struct wait *wait, enum vmt_ring_class ring_class)
 		vmt_sys_call0(SYS_sched_yield);
 	if (wait->discards < DISCARD_TURNS)
 		return true;
-	vmt_atomic_store_relaxed(wait->vain_tail, tail + 1);
+	vmt_atomic_store_relaxed(wait->stuck_end, end_of(wait->ring));
 	return false;
 }
 
@@ -319,13 +338,14 @@ make_room_slow(const struct vmt_ring_view *ring, enum vmt_ring_class ring_class,
 {
 	struct wait wait = {.ring = ring,
 			    .vain_tail = word_of(vain_tails, ring),
+			    .stuck_end = word_of(stuck_ends, ring),
 			    .head = vmt_atomic_load_relaxed(&ring->control->head)};
 
 	look_around(&wait);
 	while (!ring_exhausted(&wait)) {
 		void *slot;
 
-		if (no_collector(policy)) {
+		if (no_collector(&wait, policy)) {
 			if (!discard(&wait, ring_class))
 				return NULL;
 		} else if (is_over(&wait, policy)) {

@@ -172,6 +172,48 @@ after_a_wait_in_vain_events_are_dropped_at_once(void **state)
 	assert_int_equal(pthread_join(thread, NULL), 0);
 }
 
+/* Killed while one waited: nobody waits any more who could see its heartbeat stand still. */
+static void
+a_collector_that_dies_after_a_wait_in_vain_is_missed(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+	uint32_t stop = 0;
+	pthread_t thread;
+
+	(void)state;
+	collect();
+	assert_int_equal(pthread_create(&thread, NULL, beat_on, &stop), 0);
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 1));
+	vmt_atomic_store_relaxed(&stop, 1);
+	assert_int_equal(pthread_join(thread, NULL), 0);
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 2));
+	collector_died();
+	assert_true(emit_mapping(VMT_EVENT_MUNMAP, 3));
+	assert_int_equal(control->dropped[VMT_EVENT_MUNMAP], 2);
+	assert_int_equal(control->overwritten[VMT_EVENT_MMAP], 1);
+}
+
+/* First stopped while it releases, then killed. */
+static void
+a_collector_that_dies_releasing_gives_the_ring_back(void **state)
+{
+	struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+
+	(void)state;
+	collector_died();
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_mapping(VMT_EVENT_MMAP, i));
+	control->releaser = 7;
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 1));
+	assert_false(emit_mapping(VMT_EVENT_MUNMAP, 2));
+	control->releaser = VMT_RING_RELEASER_DIED;
+	assert_true(emit_mapping(VMT_EVENT_MUNMAP, 3));
+	assert_int_equal(control->dropped[VMT_EVENT_MUNMAP], 2);
+	assert_int_equal(control->overwritten[VMT_EVENT_MMAP], 1);
+}
+
 /* As a collector that has ended leaves it: its slots are a hole in the file. */
 static void
 a_ring_without_any_state_ends_every_loop(void **state)
@@ -345,6 +387,8 @@ main(void)
 	    TEST(a_collector_that_is_done_with_us_has_left),
 	    TEST(a_heartbeat_that_stands_still_ends_the_wait),
 	    TEST(after_a_wait_in_vain_events_are_dropped_at_once),
+	    TEST(a_collector_that_dies_after_a_wait_in_vain_is_missed),
+	    TEST(a_collector_that_dies_releasing_gives_the_ring_back),
 	    TEST(a_ring_without_any_state_ends_every_loop),
 	    TEST(a_ring_of_dead_slots_ends_every_loop),
 	    TEST(a_ring_that_gets_half_full_wakes_the_collector_once),
