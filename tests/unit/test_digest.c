@@ -14,6 +14,8 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 #define PAGE UINT64_C(4096)
@@ -285,7 +287,7 @@ is_kept(void)
 	bool found = false;
 
 	while (files && (file = readdir(files)) != NULL)
-		found |= strstr(file->d_name, ".digest") != NULL;
+		found |= strchr(file->d_name, '-') && strstr(file->d_name, ".digest");
 	if (files)
 		closedir(files);
 	return found;
@@ -302,16 +304,37 @@ forget(void)
 
 /* A report keeps nothing of a file that has just been written: one that comes later does. */
 static void
-keep(void)
+wait_until_settled(void)
 {
-	const struct vmt_report_options options = {.at = VMT_AT_END};
+	struct vmt_trace_cache_key key = {.is_known = false};
+	struct vmt_err err = {""};
+	struct vmt_trace *trace;
+
+	assert_int_equal(vmt_trace_open(&trace, trace_file_path, &err), 0);
+	for (int i = 0; i < 3000 && !key.is_known; i++) {
+		vmt_trace_cache_describe(trace, &key);
+		if (!key.is_known)
+			usleep(10000);
+	}
+	vmt_trace_close(trace);
+	assert_true(key.is_known);
+}
+
+static void
+report_at_end(void)
+{
 	struct told told;
 
+	free(
+	    try_report((struct vmt_report_options){.at = VMT_AT_END}, VMT_REPORT_CACHE_ALL, &told));
+}
+
+static void
+keep(void)
+{
 	forget();
-	for (int i = 0; i < 3000 && !is_kept(); i++) {
-		free(try_report(options, VMT_REPORT_CACHE_ALL, &told));
-		usleep(10000);
-	}
+	wait_until_settled();
+	report_at_end();
 	assert_true(is_kept());
 }
 
@@ -417,6 +440,81 @@ test_an_open_directory_is_not_used(void **state)
 	assert_int_equal(chmod(cache_directory, 0755), 0);
 	compare((struct vmt_report_options){.at = VMT_AT_END}, 10, &replayed, &read);
 	assert_int_equal(read.chunks, replayed.chunks);
+}
+
+/* A file without a byte on the disk, last used at that time. */
+static void
+add_file(const char *name, off_t bytes, time_t used_s)
+{
+	const struct timespec times[2] = {{.tv_sec = used_s}, {.tv_sec = used_s}};
+	char path[500];
+	int fd;
+
+	snprintf(path, sizeof(path), "%s/%s", cache_directory, name);
+	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	assert_true(fd >= 0);
+	assert_int_equal(ftruncate(fd, bytes), 0);
+	assert_int_equal(futimens(fd, times), 0);
+	close(fd);
+}
+
+static bool
+is_there(const char *name)
+{
+	struct stat status;
+	char path[500];
+
+	snprintf(path, sizeof(path), "%s/%s", cache_directory, name);
+	return stat(path, &status) == 0;
+}
+
+/* What is not a file of the cache's neither counts nor goes. */
+static void
+test_oldest_files_make_room(void **state)
+{
+	const off_t most = VMT_TRACE_CACHE_MOST_BYTES;
+	struct world world;
+	char path[500];
+
+	(void)state;
+	play(&world, 13);
+	forget();
+	assert_int_equal(mkdir(cache_directory, 0700), 0);
+	snprintf(path, sizeof(path), "%s/0.digest", cache_directory);
+	assert_int_equal(mkdir(path, 0700), 0);
+	assert_int_equal(utimensat(AT_FDCWD, path, (const struct timespec[2]){{0}, {0}}, 0), 0);
+	add_file("new.digest", most / 2, 4000);
+	add_file("old.digest", most / 4, 2000);
+	add_file("older.digest", most / 4, 1000);
+	add_file("another", most, 500);
+	wait_until_settled();
+	report_at_end();
+	assert_true(is_kept());
+	assert_false(is_there("older.digest"));
+	assert_true(is_there("old.digest"));
+	assert_true(is_there("new.digest"));
+	assert_true(is_there("another"));
+	assert_true(is_there("0.digest"));
+}
+
+/* Past it a write would end the process. */
+static void
+test_limit_of_files_is_heeded(void **state)
+{
+	struct rlimit before;
+	struct rlimit limit;
+	struct world world;
+
+	(void)state;
+	play(&world, 14);
+	forget();
+	wait_until_settled();
+	assert_int_equal(getrlimit(RLIMIT_FSIZE, &before), 0);
+	limit = (struct rlimit){.rlim_cur = 512, .rlim_max = before.rlim_max};
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+	report_at_end();
+	assert_int_equal(setrlimit(RLIMIT_FSIZE, &before), 0);
+	assert_false(is_kept());
 }
 
 /* The kept file of the trace, open for reading and writing. */
@@ -527,6 +625,8 @@ main(void)
 	    cmocka_unit_test(test_other_options_need_no_digest),
 	    cmocka_unit_test(test_another_trace_finds_nothing),
 	    cmocka_unit_test(test_an_open_directory_is_not_used),
+	    cmocka_unit_test(test_oldest_files_make_room),
+	    cmocka_unit_test(test_limit_of_files_is_heeded),
 	    cmocka_unit_test(test_damage_is_as_nothing),
 	    cmocka_unit_test(test_wrong_folds_harm_nothing),
 	};

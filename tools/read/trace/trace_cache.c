@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -21,8 +22,7 @@
 #define MAGIC UINT64_C(0x3165686361436d56) /* VmCache1 */
 #define SUFFIX ".digest"
 #define NAME_BYTES 64u
-#define SETTLED_NS 100000000		    /* many ticks of a file system's clock */
-#define READ_MOST_BYTES (UINT64_C(1) << 30) /* of what a file may become */
+#define SETTLED_NS 100000000 /* many ticks of a file system's clock */
 
 /* All of it must be as it is when the file is read, but for the last three. */
 struct header {
@@ -186,7 +186,7 @@ write_all(int fd, const void *bytes, size_t count)
 	while (count > 0) {
 		ssize_t put = write(fd, at, count);
 
-		if (put < 0 && errno != EINTR)
+		if (put == 0 || (put < 0 && errno != EINTR))
 			return false;
 		at += put > 0 ? put : 0;
 		count -= put > 0 ? (size_t)put : 0;
@@ -209,7 +209,7 @@ static bool
 is_header(const struct header *header, const struct header *wanted, uint64_t file_bytes)
 {
 	return memcmp(header, wanted, offsetof(struct header, raw_bytes)) == 0 &&
-	       header->raw_bytes > 0 && header->raw_bytes <= READ_MOST_BYTES &&
+	       header->raw_bytes > 0 && header->raw_bytes < VMT_TRACE_CACHE_MOST_BYTES &&
 	       header->packed_bytes <= header->raw_bytes &&
 	       header->packed_bytes == file_bytes - sizeof(*header);
 }
@@ -334,7 +334,8 @@ look_through(int directory, char oldest[NAME_BYTES])
 		close(copy);
 	while (files && (file = readdir(files)) != NULL) {
 		if (!is_ours(file->d_name) || strlen(file->d_name) >= NAME_BYTES ||
-		    fstatat(directory, file->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0)
+		    fstatat(directory, file->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
+		    !S_ISREG(status.st_mode))
 			continue;
 		bytes += (uint64_t)status.st_size;
 		if (status.st_mtim.tv_sec < oldest_s) {
@@ -347,15 +348,25 @@ look_through(int directory, char oldest[NAME_BYTES])
 	return bytes;
 }
 
-/* So that as many bytes more are within the bound. */
-static void
+/* Whether as many bytes more are within the bound. Another command may make room, too. */
+static bool
 make_room(int directory, uint64_t more)
 {
 	char oldest[NAME_BYTES];
 
-	while (look_through(directory, oldest) + more > VMT_TRACE_CACHE_MOST_BYTES && oldest[0])
-		if (unlinkat(directory, oldest, 0) != 0)
-			return;
+	while (look_through(directory, oldest) + more > VMT_TRACE_CACHE_MOST_BYTES)
+		if (!oldest[0] || (unlinkat(directory, oldest, 0) != 0 && errno != ENOENT))
+			return false;
+	return true;
+}
+
+/* To write past the process's own limit would end it (SIGXFSZ). */
+static bool
+may_be_as_long(uint64_t bytes)
+{
+	struct rlimit limit;
+
+	return getrlimit(RLIMIT_FSIZE, &limit) == 0 && bytes <= limit.rlim_cur;
 }
 
 static bool
@@ -399,8 +410,9 @@ keep(const struct header *described, const void *bytes, size_t count)
 	if (header.packed_bytes < count)
 		bytes = packed;
 	header.checksum = checksum_of(&header, bytes);
-	make_room(directory, sizeof(header) + header.packed_bytes);
-	(void)write_file(directory, &header, bytes);
+	if (may_be_as_long(sizeof(header) + header.packed_bytes) &&
+	    make_room(directory, sizeof(header) + header.packed_bytes))
+		(void)write_file(directory, &header, bytes);
 	close(directory);
 	free(packed);
 }
