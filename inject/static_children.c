@@ -238,20 +238,32 @@ leave_end(pid_t pid)
 	vmt_tracee_leave_end(is_child(pid) ? pid : 0);
 }
 
+/* Also of a thread that executes meanwhile: it stops by its process's number then. */
+static int
+wait_for(struct vmt_static_executor *executor, uint64_t deadline_ns, int *status)
+{
+	int result = vmt_tracee_wait(executor->tid, deadline_ns, status);
+
+	if (result != -ECHILD || executor->tid == executor->pid)
+		return result;
+	executor->tid = executor->pid;
+	return vmt_tracee_wait(executor->tid, deadline_ns, status);
+}
+
 /* Of one that was told to stop. False: it has not done so by then. */
 static bool
-has_let_go(pid_t pid, uint64_t deadline_ns)
+has_let_go(struct vmt_static_executor *executor, uint64_t deadline_ns)
 {
 	int status;
-	int result = vmt_tracee_wait(pid, deadline_ns, &status);
+	int result = wait_for(executor, deadline_ns, &status);
 
 	while (result == 0 && WIFSTOPPED(status)) {
 		uint64_t signal = vmt_tracee_event(status) == 0 ? (uint64_t)WSTOPSIG(status) : 0;
 
-		(void)vmt_interrupted_call_repair(pid, pid, (int)signal);
-		if (vmt_tracee_ask(VMT_PTRACE_DETACH, pid, 0, signal) == 0)
+		(void)vmt_interrupted_call_repair(executor->pid, executor->tid, (int)signal);
+		if (vmt_tracee_ask(VMT_PTRACE_DETACH, executor->tid, 0, signal) == 0)
 			return true;
-		result = vmt_tracee_wait(pid, deadline_ns, &status);
+		result = wait_for(executor, deadline_ns, &status);
 	}
 	return result != -ETIMEDOUT;
 }
@@ -259,11 +271,11 @@ has_let_go(pid_t pid, uint64_t deadline_ns)
 /* Stops it and lets it go. It may be executing meanwhile: that is no matter. Room for one was there
  * when it was seized. */
 static void
-let_go(struct vmt_static_children *children, pid_t pid)
+let_go(struct vmt_static_children *children, struct vmt_static_executor executor)
 {
-	(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, pid, 0, 0);
-	if (!has_let_go(pid, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LET_GO_NS))
-		children->held[children->held_count++] = pid;
+	(void)vmt_tracee_ask(VMT_PTRACE_INTERRUPT, executor.tid, 0, 0);
+	if (!has_let_go(&executor, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LET_GO_NS))
+		children->held[children->held_count++] = executor;
 }
 
 /* It would stand for good otherwise, once it stops. */
@@ -273,21 +285,14 @@ let_held_go(struct vmt_static_children *children)
 	uint32_t kept = 0;
 
 	for (uint32_t i = 0; i < children->held_count; i++) {
-		pid_t pid = children->held[i];
+		struct vmt_static_executor executor = children->held[i];
 
-		leave_end(pid);
-		if (!has_let_go(pid, 0))
-			children->held[kept++] = pid;
+		leave_end(executor.pid);
+		if (!has_let_go(&executor, 0))
+			children->held[kept++] = executor;
 	}
 	children->held_count = kept;
 }
-
-/* Who is traced until it executes. A thread that is not its process's first has that one's number
- * from its exec on. */
-struct executor {
-	pid_t pid;
-	pid_t tid;
-};
 
 /* Whether its exec has failed, or lasts for too long. */
 static bool
@@ -304,7 +309,7 @@ is_over(struct vmt_static_children *children, const struct vmt_session_slot *slo
 
 /* From who makes a child to that child, which is traced from its birth on. */
 static void
-turn_to_child(struct executor *executor)
+turn_to_child(struct vmt_static_executor *executor)
 {
 	uint64_t child = 0;
 	int error =
@@ -318,13 +323,13 @@ turn_to_child(struct executor *executor)
 
 /* False: there is nothing more to wait for. */
 static bool
-take_stop(struct vmt_static_children *children, struct executor *executor, int status)
+take_stop(struct vmt_static_children *children, struct vmt_static_executor *executor, int status)
 {
 	if (!WIFSTOPPED(status))
 		return false;
 	switch (vmt_tracee_event(status)) {
 	case VMT_PTRACE_EVENT_EXEC:
-		start(children, executor->pid);
+		start(children, executor->tid);
 		return false;
 	case VMT_PTRACE_EVENT_VFORK:
 		turn_to_child(executor);
@@ -337,24 +342,19 @@ take_stop(struct vmt_static_children *children, struct executor *executor, int s
 
 /* False: there is nothing more to wait for. */
 static bool
-wait_for_stop(struct vmt_static_children *children, struct executor *executor)
+wait_for_stop(struct vmt_static_children *children, struct vmt_static_executor *executor)
 {
 	int status;
-	int result =
-	    vmt_tracee_wait(executor->tid, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LOOK_NS, &status);
+	int result = wait_for(executor, vmt_sys_clock_ns(CLOCK_MONOTONIC) + LOOK_NS, &status);
 
 	if (result == 0)
 		return take_stop(children, executor, status);
-	if (result == -ECHILD && executor->tid != executor->pid) {
-		executor->tid = executor->pid;
-		return true;
-	}
 	return result == -ETIMEDOUT;
 }
 
 static void
 attend(struct vmt_static_children *children, const struct vmt_session_slot *slot,
-       struct executor executor)
+       struct vmt_static_executor executor)
 {
 	uint64_t until_ns = vmt_sys_clock_ns(CLOCK_MONOTONIC) + EXEC_NS;
 
@@ -366,7 +366,7 @@ attend(struct vmt_static_children *children, const struct vmt_session_slot *slot
 			leave_end(executor.pid);
 		}
 	}
-	let_go(children, executor.tid);
+	let_go(children, executor);
 }
 
 static long
@@ -394,8 +394,9 @@ refuse(struct vmt_session_slot *slot, pid_t pid, long error)
 static void
 serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 {
-	struct executor executor = {.pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid),
-				    .tid = (pid_t)vmt_atomic_load_relaxed(&slot->exec.thread)};
+	struct vmt_static_executor executor = {
+	    .pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid),
+	    .tid = (pid_t)vmt_atomic_load_relaxed(&slot->exec.thread)};
 	pid_t pid = executor.pid;
 	long error =
 	    children->held_count == VMT_STATIC_CHILDREN_HELD ? -EAGAIN : seize(slot, executor.tid);
@@ -406,7 +407,7 @@ serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 	}
 	leave_end(pid);
 	if (!vmt_exec_request_answer(slot, VMT_SESSION_EXEC_SEIZED)) {
-		let_go(children, executor.tid);
+		let_go(children, executor);
 		return;
 	}
 	attend(children, slot, executor);

@@ -23,6 +23,13 @@
 
 #define VMT_STATIC_CHILDREN_HELD 16u
 
+/* Who is traced until it executes. A thread that is not its process's first has that one's number
+ * from its exec on. */
+struct vmt_static_executor {
+	pid_t pid;
+	pid_t tid;
+};
+
 struct vmt_static_children {
 	struct vmt_session *session;
 	const unsigned char *blob;
@@ -35,7 +42,8 @@ struct vmt_static_children {
 	const char *session_path;
 	uint64_t idle_ns;	    /* serve returns when nobody has asked for so long; 0: never */
 	struct vmt_cut_cache cache; /* all zero at the beginning */
-	pid_t held[VMT_STATIC_CHILDREN_HELD]; /* seized; to be let go at their next stop */
+	/* Seized; to be let go at their next stop. */
+	struct vmt_static_executor held[VMT_STATIC_CHILDREN_HELD];
 	uint32_t held_count;
 	uint32_t stop; /* set by any thread, with vmt_exec_request_wake: serve returns soon */
 };

@@ -240,6 +240,45 @@ test_failed_exec_interrupts_nothing(void **state)
 	}
 }
 
+/* The thread that is let go executes meanwhile, and has its process's number from then on. The
+ * delays are those after which the server looks whether the exec has failed. */
+static void
+test_failed_exec_and_another(void **state)
+{
+	static const char *const delays[] = {"3000", "3300", "3600", "3800", "4000",
+					     "4200", "4400", "4600", "4800", "5000"};
+	char *program = strdup(scratch_file("kept"));
+	const char *const copy[] = {"cp", built("tests/target/static_successor"), program, NULL};
+	struct run run;
+
+	(void)state;
+	run_program(&run, copy, NULL);
+	run_free(&run);
+	assert_int_equal(chmod(program, 0644), 0);
+	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		/* Killed in place of the test where it stands for good. */
+		const char *const argv[] = {"timeout",
+					    "-s",
+					    "KILL",
+					    "100",
+					    built("vmtrace"),
+					    "record",
+					    "-o",
+					    scratch_file("anew.%p.vmt"),
+					    "--",
+					    built("tests/target/failed_exec_waits"),
+					    program,
+					    "again",
+					    delays[i],
+					    NULL};
+
+		run_program(&run, argv, NULL);
+		assert_int_equal(run.exit_status, 7);
+		run_free(&run);
+	}
+	free(program);
+}
+
 /* By functions of libc's and a system call, in any thread; a script's interpreter; by a child. */
 static void
 test_in_each_way(void **state)
@@ -473,6 +512,7 @@ main(void)
 	    cmocka_unit_test(test_privileged),
 	    cmocka_unit_test(test_failed_exec),
 	    cmocka_unit_test(test_failed_exec_interrupts_nothing),
+	    cmocka_unit_test(test_failed_exec_and_another),
 	    cmocka_unit_test(test_killed),
 	    cmocka_unit_test(test_status),
 	    cmocka_unit_test(test_bad_pointers),
