@@ -480,7 +480,7 @@ test_oldest_files_make_room(void **state)
 	play(&world, 13);
 	forget();
 	assert_int_equal(mkdir(cache_directory, 0700), 0);
-	snprintf(path, sizeof(path), "%s/0.digest", cache_directory);
+	snprintf(path, sizeof(path), "%s/directory.digest", cache_directory);
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(utimensat(AT_FDCWD, path, (const struct timespec[2]){{0}, {0}}, 0), 0);
 	add_file("new.digest", most / 2, 4000);
@@ -494,7 +494,7 @@ test_oldest_files_make_room(void **state)
 	assert_true(is_there("old.digest"));
 	assert_true(is_there("new.digest"));
 	assert_true(is_there("another"));
-	assert_true(is_there("0.digest"));
+	assert_true(is_there("directory.digest"));
 }
 
 /* Past it a write would end the process. */
