@@ -2,6 +2,7 @@
 #include "tests/e2e/harness.h"
 #include "tests/e2e/living.h"
 
+#include <glob.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -456,6 +457,50 @@ test_text(void **state)
 	free(text);
 }
 
+static bool
+has_file(const char *pattern)
+{
+	glob_t found;
+	bool has = glob(pattern, 0, NULL, &found) == 0;
+
+	if (has)
+		globfree(&found);
+	return has;
+}
+
+/* Of a trace that has ended it reads what a report would, and keeps it. */
+static void
+test_kept(void **state)
+{
+	const char *const argv[] = {built("tests/target/cache_demo"), NULL};
+	const char *trace = scratch_file("kept.vmt");
+	char place[4096 + 32];
+	struct run run;
+	char *wanted;
+	char *text;
+	bool is_kept = false;
+
+	(void)state;
+	record(&run, trace, (const char *const[]){"--malloc", "all", NULL}, argv);
+	run_free(&run);
+	snprintf(place, sizeof(place), "XDG_CACHE_HOME=%s", scratch());
+	wanted = once(trace, "--once", (const char *const[]){"VMTRACE_CACHE=off", place, NULL});
+	for (int64_t limit_ms = now_ms() + LIMIT_MS; !is_kept && now_ms() < limit_ms;) {
+		text =
+		    once(trace, "--once", (const char *const[]){"VMTRACE_CACHE=all", place, NULL});
+		assert_string_equal(text, wanted);
+		free(text);
+		/* Nothing is kept of a file that has just been written. */
+		is_kept = has_file(scratch_file("vmtrace/*.digest"));
+	}
+	assert_true(is_kept);
+	text = once(trace, "--once", (const char *const[]){"VMTRACE_CACHE=all", place, NULL});
+	assert_string_equal(text, wanted);
+	free(text);
+	free(wanted);
+	shell("rm -r %s", scratch_file("vmtrace"));
+}
+
 /* Of a process that nobody records there are classes, and it says so. */
 static void
 test_unrecorded(void **state)
@@ -615,6 +660,7 @@ main(void)
 	    cmocka_unit_test(test_lost_terminal),
 	    cmocka_unit_test(test_trouble),
 	    cmocka_unit_test(test_text),
+	    cmocka_unit_test(test_kept),
 	    cmocka_unit_test(test_unrecorded),
 	    cmocka_unit_test(test_gone),
 	    cmocka_unit_test(test_refusals),

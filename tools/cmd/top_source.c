@@ -3,12 +3,14 @@
 #include "base/procfs.h"
 #include "base/ticks.h"
 #include "tools/cmd/mapped_trace.h"
+#include "tools/cmd/progress.h"
 #include "tools/cmd/snapshot_take.h"
 #include "tools/cmd/top_attach.h"
 #include "tools/cmd/top_directory.h"
 #include "tools/cmd/trace_files.h"
 #include "tools/model/report/live_report.h"
 #include "tools/model/report/report_build.h"
+#include "tools/read/trace/trace.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -34,6 +36,8 @@ struct vmt_top_source {
 	bool is_unrecorded; /* as far as its mappings tell */
 	struct vmt_top_directory *directory;
 	struct vmt_report_options build;
+	char *path; /* OF_TRACE, like the next two */
+	bool is_read;
 	struct vmt_live_report *live;
 	bool attaches;
 	struct vmt_top_attach *attach; /* NULL: to none */
@@ -66,6 +70,9 @@ static int
 open_trace(struct vmt_top_source *source, const char *path, struct vmt_err *err)
 {
 	source->kind = OF_TRACE;
+	source->path = strdup(path);
+	if (!source->path)
+		return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
 	return vmt_live_report_open(&source->live, path, &source->build, err);
 }
 
@@ -142,6 +149,7 @@ vmt_top_source_close(struct vmt_top_source *source)
 	vmt_top_directory_close(source->directory);
 	vmt_live_report_close(source->live);
 	vmt_top_attach_end(source->attach);
+	free(source->path);
 	free(source);
 }
 
@@ -157,7 +165,7 @@ write_reading(void *context, const struct vmt_report *report, FILE *out)
 
 /* It may be still being written. */
 static int
-read_trace(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
+read_growing(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
 {
 	char *bytes;
 	size_t length;
@@ -171,20 +179,59 @@ read_trace(struct vmt_top_source *source, struct vmt_top_reading *reading, struc
 	return result;
 }
 
+/* The report is freed. */
+static int
+take_report(struct vmt_top_reading *reading, struct vmt_report *report, const char *path,
+	    struct vmt_err *err)
+{
+	int result = vmt_top_reading_make(reading, report);
+
+	vmt_report_free(report);
+	if (result == 0)
+		return 0;
+	vmt_top_reading_free(reading);
+	return vmt_err_set(err, ENOMEM, "%s: out of memory", path);
+}
+
+/* False also where it can't be read. */
+static bool
+has_ended(const char *path)
+{
+	struct vmt_trace *trace;
+	struct vmt_err err = {""};
+	bool has_end;
+
+	if (vmt_trace_open_without_stacks(&trace, path, &err) < 0)
+		return false;
+	has_end = vmt_trace_end_chunk(trace) != NULL;
+	vmt_trace_close(trace);
+	return has_end;
+}
+
+/* One that has ended is read once, as a report reads it, with what reports keep. */
+static int
+read_trace(struct vmt_top_source *source, struct vmt_top_reading *reading, struct vmt_err *err)
+{
+	struct vmt_report *report;
+	bool is_whole = !source->is_read && has_ended(source->path);
+	int result;
+
+	source->is_read = true;
+	if (!is_whole)
+		return read_growing(source, reading, err);
+	result = vmt_progress_build(&report, source->path, &source->build, err);
+	return result == 0 ? take_report(reading, report, source->path, err) : result;
+}
+
 /* One that is whole. */
 static int
 read_snapshot(const struct vmt_top_source *source, const char *path,
 	      struct vmt_top_reading *reading, struct vmt_err *err)
 {
-	struct vmt_report *report = NULL;
+	struct vmt_report *report;
 	int result = vmt_report_build(&report, path, &source->build, err);
 
-	if (result == 0 && vmt_top_reading_make(reading, report) < 0) {
-		vmt_top_reading_free(reading);
-		result = vmt_err_set(err, ENOMEM, "%s: out of memory", path);
-	}
-	vmt_report_free(report);
-	return result;
+	return result == 0 ? take_report(reading, report, path, err) : result;
 }
 
 /* Times count from the first look on. */
