@@ -165,14 +165,15 @@ vmt_attach_stop_run(struct vmt_attach_stop *stop,
 	uint64_t pause_ns = FIRST_PAUSE_NS;
 	uint32_t timeouts = 0;
 
-	for (uint32_t i = 0;; i++) {
-		bool last = i + 1 == ATTEMPTS;
+	for (uint32_t i = 1;; i++) {
+		bool ends = i == (stop->tries != 0 ? stop->tries : ATTEMPTS);
+		bool last = ends && stop->tries == 0;
 		int result = try_once(stop, check, context, last);
 
 		if (stop->held > 0)
 			return -ETIMEDOUT;
 		timeouts += result == -ETIMEDOUT;
-		if (last || timeouts == TIMEOUTS ||
+		if (ends || timeouts == TIMEOUTS ||
 		    (result != -EBUSY && result != -EDEADLK && result != -ETIMEDOUT))
 			return result;
 		pause_for(pause_ns);

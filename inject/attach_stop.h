@@ -21,6 +21,8 @@ struct vmt_attach_stop {
 	struct vmt_stopped_threads threads;
 	pid_t agent;	     /* which makes the calls */
 	bool may_do_without; /* the last attempt may find none: agent is 0 then */
+	uint32_t
+	    tries; /* 0: as many as there is hope, the last is told so; else so many, no last */
 	uint64_t began_ns;
 	uint64_t patience_ns; /* for how long it is tried to let threads go */
 	struct vmt_urgent urgent;

@@ -7,8 +7,11 @@
 
 #include <errno.h>
 
+#define SHORT_TRIES 4u
+
 struct job {
 	struct vmt_attach *attach;
+	uint32_t tries; /* 0: all */
 	struct vmt_target target;
 	struct vmt_attach_stop stop;
 	bool is_quiet;
@@ -102,10 +105,13 @@ run(struct job *job)
 	if (error == 0)
 		error = vmt_attach_stop_open(&job->stop, &job->target);
 	job->stop.may_do_without = true;
+	job->stop.tries = job->tries;
 	if (error == 0)
 		error = vmt_attach_stop_run(&job->stop, check, job);
 	if (error == -ESRCH || error == -ENOENT)
 		return VMT_DETACH_GONE;
+	if (job->tries != 0 && (error == -EBUSY || error == -EDEADLK))
+		return VMT_DETACH_BUSY;
 	if (error < 0) {
 		vmt_attach_obstacle_explain(job->attach->pid, error, job->attach->why);
 		return failed(job);
@@ -115,10 +121,10 @@ run(struct job *job)
 	return result;
 }
 
-enum vmt_detach_result
-vmt_detach_run(struct vmt_attach *attach)
+static enum vmt_detach_result
+detach(struct vmt_attach *attach, uint32_t tries)
 {
-	struct job job = {.attach = attach, .target = {.mem_fd = -1}};
+	struct job job = {.attach = attach, .tries = tries, .target = {.mem_fd = -1}};
 	enum vmt_detach_result result;
 
 	attach->why[0] = '\0';
@@ -127,4 +133,16 @@ vmt_detach_run(struct vmt_attach *attach)
 	vmt_target_close(&job.target);
 	vmt_attach_stop_close(&job.stop);
 	return result;
+}
+
+enum vmt_detach_result
+vmt_detach_run(struct vmt_attach *attach)
+{
+	return detach(attach, 0);
+}
+
+enum vmt_detach_result
+vmt_detach_try(struct vmt_attach *attach)
+{
+	return detach(attach, SHORT_TRIES);
 }

@@ -7,6 +7,9 @@
  * VMT_BLOB_ENDED, `why` says why, and this can be called again later; is_held: as for attach.h.
  * Should this process die meanwhile, the program goes on, with some of it done.
  *
+ * A thread in the recorder may wait for the collector. Where that is the calling thread's work, it
+ * does that between short tries.
+ *
  * By the thread that attached. x86-64 alone.
  */
 #ifndef VMT_DETACH_H
@@ -22,8 +25,12 @@ enum vmt_detach_result {
 	VMT_DETACH_MUTE,
 	VMT_DETACH_GONE,   /* it has ended, or has become another program */
 	VMT_DETACH_FAILED, /* `why` says why: its code was not put back, or in part */
+	VMT_DETACH_BUSY,   /* of a short try: no such moment came, its code may be put back */
 };
 
 enum vmt_detach_result vmt_detach_run(struct vmt_attach *attach);
+
+/* The same, but for some milliseconds, beside the time for which the threads stand. */
+enum vmt_detach_result vmt_detach_try(struct vmt_attach *attach);
 
 #endif

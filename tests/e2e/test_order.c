@@ -224,6 +224,38 @@ test_a_storm_that_is_attached_to(void **state)
 	}
 }
 
+/* Its threads wait in full rings most of the time, so in the recorder: they are let on while they
+ * are waited for. None waits for so long that it takes the collector for a dead one. */
+static void
+test_a_storm_that_is_left(void **state)
+{
+	const char *trace = scratch_file("left.vmt");
+	struct conversation target;
+	char threads[16], pid[16];
+	struct run run;
+	json_t *root;
+
+	(void)state;
+	snprintf(threads, sizeof(threads), "%d", ATTACHED_THREADS);
+	converse_start(&target,
+		       (const char *const[]){built(program), "1000000000000", threads, NULL}, NULL);
+	await_threads(target.pid, ATTACHED_THREADS);
+	snprintf(pid, sizeof(pid), "%d", (int)target.pid);
+	run_program(&run,
+		    (const char *const[]){built("vmtrace"), "record", "-p", pid, "--malloc", "all",
+					  "--buffer", "64KiB", "--for", "300ms", "-o", trace, NULL},
+		    NULL);
+	assert_int_equal(run.exit_status, 0);
+	assert_int_equal(kill(target.pid, SIGKILL), 0);
+	assert_int_equal(converse_end(&target), SIGKILL);
+	root = report(trace, (const char *const[]){"--at", "end", NULL});
+	assert_true(number(member(root, "loss"), "events") > 0);
+	assert_int_equal(number(member(root, "loss"), "events_overwritten"), 0);
+	json_decref(root);
+	run_free(&run);
+	unlink(trace);
+}
+
 /* Without caches of their own, threads get from the allocator what another has just released: each
  * block goes through the one arena's lock. */
 static void
@@ -317,6 +349,7 @@ main(void)
 	    cmocka_unit_test(test_a_storm),
 	    cmocka_unit_test(test_a_storm_of_a_static_program),
 	    cmocka_unit_test(test_a_storm_that_is_attached_to),
+	    cmocka_unit_test(test_a_storm_that_is_left),
 	    cmocka_unit_test(test_a_storm_through_one_arena),
 	    cmocka_unit_test(test_accounts),
 	};

@@ -119,6 +119,47 @@ never_asked(void *context, const struct vmt_stopped_threads *threads, bool last)
 	return 0;
 }
 
+struct asked {
+	uint32_t times;
+	uint32_t last;
+};
+
+static int
+always_busy(void *context, const struct vmt_stopped_threads *threads, bool last)
+{
+	struct asked *asked = context;
+
+	(void)threads;
+	asked->times++;
+	asked->last += last;
+	return -EBUSY;
+}
+
+/* Who has other work to do comes back to it soon, and the last moment is yet to come. */
+static void
+of_some_tries_none_is_the_last(void **state)
+{
+	pid_t child = life_start(&lives[0]);
+	struct asked asked = {0, 0};
+	struct vmt_attach_stop stop;
+	struct vmt_target target;
+
+	(void)state;
+	assert_int_equal(vmt_target_open(&target, child), 0);
+	assert_int_equal(vmt_attach_stop_open(&stop, &target), 0);
+	stop.tries = 3;
+	assert_int_equal(vmt_attach_stop_run(&stop, always_busy, &asked), -EBUSY);
+	assert_int_equal(asked.times, 3);
+	assert_int_equal(asked.last, 0);
+	stop.tries = 0;
+	assert_int_equal(vmt_attach_stop_run(&stop, always_busy, &asked), -EBUSY);
+	assert_true(asked.times > 2 * 3);
+	assert_int_equal(asked.last, 1);
+	assert_int_equal(life_end(child), 0);
+	vmt_target_close(&target);
+	vmt_attach_stop_close(&stop);
+}
+
 static void
 one_that_does_not_stop_is_not_awaited_for_ever(void **state)
 {
@@ -152,6 +193,7 @@ main(void)
 #if defined(__x86_64__)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(what_was_put_back_before_stays_so),
+	    cmocka_unit_test(of_some_tries_none_is_the_last),
 	    cmocka_unit_test(one_that_does_not_stop_is_not_awaited_for_ever),
 	};
 

@@ -13,6 +13,8 @@
 
 /* Each try may stop the program's threads several times. */
 #define RETRY_NS UINT64_C(5000000000)
+#define SHORT_TRIES 8u
+#define SHORT_RETRY_NS UINT64_C(5000000)
 
 static bool
 put_recorder(struct vmt_attach *attach)
@@ -133,14 +135,24 @@ say_failed(struct vmt_record_target *target, bool is_last)
 	target->next_try_ns = vmt_ticks_monotonic_ns() + RETRY_NS;
 }
 
+static enum vmt_detach_result
+try_to_leave(struct vmt_record_target *target, bool is_last)
+{
+	if (is_last || target->short_tries == SHORT_TRIES)
+		return vmt_detach_run(target->attach);
+	target->short_tries++;
+	target->next_try_ns = vmt_ticks_monotonic_ns() + SHORT_RETRY_NS;
+	return vmt_detach_try(target->attach);
+}
+
 void
 vmt_record_target_leave(struct vmt_record_target *target, bool is_last)
 {
 	const struct vmt_attach *attach = target->attach;
-	enum vmt_detach_result result = vmt_detach_run(target->attach);
+	enum vmt_detach_result result = try_to_leave(target, is_last);
 
 	target->is_held = attach->is_held;
-	if (target->is_held)
+	if (target->is_held || result == VMT_DETACH_BUSY)
 		return;
 	if (result == VMT_DETACH_FAILED ||
 	    (result == VMT_DETACH_STAYS && attach->parameters.state != VMT_BLOB_ENDED)) {

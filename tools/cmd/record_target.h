@@ -19,6 +19,7 @@ struct vmt_record_target {
 	struct vmt_attach *forked; /* what holds for its fork children, though it was left */
 	bool is_forked;		   /* is one: what `attach` names is its parent's */
 	uint64_t next_try_ns;	   /* to leave it, CLOCK_MONOTONIC */
+	uint32_t short_tries;	   /* to leave it, so far */
 	bool has_left;		   /* or can't */
 	bool is_left_mute;	   /* ... and could not be told */
 	bool has_failed;	   /* to be left, once at least */
@@ -35,8 +36,10 @@ bool vmt_record_target_take(struct vmt_record_target *target, const char *settin
 bool vmt_record_target_take_forked(struct vmt_record_target *target, uint32_t pid,
 				   const struct vmt_record_target *parent);
 
-/* Where is_held is set, nothing is said. Where it could not be left, it can be tried again from
- * next_try_ns on: signals end vmtrace by then. is_last: it will not be. */
+/* Where is_held is set, nothing is said. The first tries are short ones, as a thread may wait for
+ * the collector: nothing is said of them either, and has_left stays false. Where it could not be
+ * left, it can be tried again from next_try_ns on: signals end vmtrace by then. is_last: it will
+ * not be. */
 void vmt_record_target_leave(struct vmt_record_target *target, bool is_last);
 
 /* A fork child that has a trace and may not be traced by this process. Says so in one line. */
