@@ -8,6 +8,7 @@
 #include "tests/unit/build_trace.h"
 
 #include "tests/unit/trace_file.h"
+#include "tools/byte_buffer.h"
 #include "tools/model/report/report_build.h"
 #include "tools/read/trace/trace_cache.h"
 #include "tools/render/json.h"
@@ -601,6 +602,55 @@ test_wrong_folds_harm_nothing(void **state)
 	vmt_trace_close(trace);
 }
 
+/* The same with another number of events in the first fold; to be freed. */
+static struct vmt_byte_buffer
+with_events(const unsigned char *bytes, size_t count, uint64_t events)
+{
+	struct vmt_byte_buffer other = {.most = 2 * count + 4096};
+	const unsigned char *at = bytes;
+	uint64_t words[4]; /* first and last time, others, events */
+
+	for (size_t i = 0; i < 4; i++)
+		assert_true(vmt_varint_get(&at, bytes + count, &words[i]));
+	words[3] = events;
+	for (size_t i = 0; i < 4; i++)
+		vmt_byte_buffer_put(&other, words[i]);
+	vmt_byte_buffer_put_bytes(&other, at, count - (size_t)(at - bytes));
+	assert_false(other.has_failed);
+	return other;
+}
+
+/* A fold has an event, and no more than the trace. */
+static void
+test_folds_are_bounded_by_events(void **state)
+{
+	static const uint64_t events[] = {0, 1 << 20, UINT64_MAX};
+	struct vmt_trace_cache_key key;
+	struct told replayed, read;
+	struct vmt_err err = {""};
+	struct vmt_trace *trace;
+	struct world world;
+	unsigned char *bytes;
+	size_t count;
+
+	(void)state;
+	play(&world, 15);
+	keep();
+	assert_int_equal(vmt_trace_open(&trace, trace_file_path, &err), 0);
+	vmt_trace_cache_describe(trace, &key);
+	assert_true(vmt_trace_cache_read(&key, &bytes, &count));
+	for (size_t i = 0; i < sizeof(events) / sizeof(*events); i++) {
+		struct vmt_byte_buffer wrong = with_events(bytes, count, events[i]);
+
+		vmt_trace_cache_write(trace, &key, wrong.bytes, wrong.count);
+		compare((struct vmt_report_options){.at = VMT_AT_END}, 15, &replayed, &read);
+		assert_int_equal(read.chunks, replayed.chunks);
+		free(wrong.bytes);
+	}
+	free(bytes);
+	vmt_trace_close(trace);
+}
+
 static int
 set_up(void **state)
 {
@@ -629,6 +679,7 @@ main(void)
 	    cmocka_unit_test(test_limit_of_files_is_heeded),
 	    cmocka_unit_test(test_damage_is_as_nothing),
 	    cmocka_unit_test(test_wrong_folds_harm_nothing),
+	    cmocka_unit_test(test_folds_are_bounded_by_events),
 	};
 
 	return cmocka_run_group_tests(tests, set_up, tear_down);

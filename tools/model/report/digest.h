@@ -26,7 +26,8 @@
  * the events: none is made for less than four events a live block.
  *
  * The bytes are untrusted. A reader that finds something wrong says -ESTALE: the report is begun
- * anew without it. One thread at a time; 0 or a negative errno.
+ * anew without it. More folds or call sites than the trace's events could make are wrong, so that
+ * few bytes do not ask for much memory. One thread at a time; 0 or a negative errno.
  */
 #ifndef VMT_DIGEST_H
 #define VMT_DIGEST_H
@@ -43,6 +44,8 @@ struct vmt_digest_reader;
 
 /* Whether a digest of the trace would be right: of the draft's trace and options. */
 bool vmt_digest_suits(const struct vmt_report_draft *draft);
+/* How many events of the heap the trace has, by the headers of its chunks. */
+uint64_t vmt_digest_heap_events(const struct vmt_report_draft *draft);
 
 /* Folds have at least so many events. NULL: no memory. */
 struct vmt_digest_writer *vmt_digest_writer_new(struct vmt_report_draft *draft, uint64_t least);

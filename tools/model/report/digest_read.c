@@ -24,8 +24,9 @@ struct vmt_digest_reader {
 	struct fold *folds;
 	size_t count;
 	size_t room;
-	size_t now;	 /* the first that is not applied; count: all are */
-	uint64_t others; /* events of the map family so far */
+	size_t now;	     /* the first that is not applied; count: all are */
+	uint64_t others;     /* events of the map family so far */
+	uint64_t sites_left; /* that may still be new */
 };
 
 static bool
@@ -98,19 +99,37 @@ add_fold(struct vmt_digest_reader *reader, const struct fold *fold)
 	return true;
 }
 
+uint64_t
+vmt_digest_heap_events(const struct vmt_report_draft *draft)
+{
+	size_t count;
+	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
+	uint64_t events = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (chunks[i].header.kind == VMT_CHUNK_EVENTS &&
+		    chunks[i].header.ring % VMT_RING_CLASSES == VMT_RING_HEAP)
+			events += chunks[i].header.events;
+	return events;
+}
+
 /* False: they are no folds, or there is no memory. */
 static bool
 read_folds(struct vmt_digest_reader *reader, size_t count)
 {
 	const unsigned char *at = reader->bytes;
 	const unsigned char *end = at + count;
+	uint64_t events_left = vmt_digest_heap_events(reader->draft);
 	struct fold before = {.first = 0};
 	struct fold fold;
 
+	/* An acquisition that waits makes a call site when it comes and when it is applied. */
+	reader->sites_left = 2 * events_left;
 	for (; at < end; before = fold) {
 		if (!get_fold(&at, end, &fold) || fold.first <= before.last ||
-		    fold.others < before.others)
+		    fold.others < before.others || fold.events == 0 || fold.events > events_left)
 			return false;
+		events_left -= fold.events;
 		if (is_of_use(reader->draft, &fold) && !add_fold(reader, &fold))
 			return false;
 	}
@@ -178,6 +197,9 @@ apply_site(struct vmt_digest_reader *reader, struct fold *fold)
 	uint32_t site;
 	int status;
 
+	if (reader->sites_left == 0)
+		return -ESTALE;
+	reader->sites_left--;
 	if (!get(fold, UINT32_MAX, &stack) || !get(fold, UINT16_MAX, &advice) ||
 	    !get(fold, VMT_EVENT_FIRST_OF_MAP - 1, &kind) || !get(fold, UINT32_MAX, &number))
 		return -ESTALE;

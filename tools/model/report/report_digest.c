@@ -9,15 +9,8 @@
 static bool
 is_wanted(const struct vmt_report_draft *draft)
 {
-	size_t count;
-	const struct vmt_trace_chunk *chunks = vmt_trace_chunks(draft->trace, &count);
-	uint64_t events = 0;
-
-	for (size_t i = 0; i < count; i++)
-		if (chunks[i].header.kind == VMT_CHUNK_EVENTS &&
-		    chunks[i].header.ring % VMT_RING_CLASSES == VMT_RING_HEAP)
-			events += chunks[i].header.events;
-	return draft->options->cache == VMT_REPORT_CACHE_ALL || events >= LARGE_EVENTS;
+	return draft->options->cache == VMT_REPORT_CACHE_ALL ||
+	       vmt_digest_heap_events(draft) >= LARGE_EVENTS;
 }
 
 static int
