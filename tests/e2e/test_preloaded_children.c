@@ -9,6 +9,7 @@
 #include "tests/e2e/living.h"
 #include "tests/e2e/successors.h"
 
+#include <glob.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -229,6 +230,44 @@ has_blind_spot(json_t *root, const char *words)
 	return false;
 }
 
+/* The name that is spawned leads to another file where the child goes: to one that loads the
+ * library. */
+static void
+test_moved(void **state)
+{
+	static const char script[] =
+	    "d=$2; mkdir -p \"$d/there\" && rm -f \"$d\"/../child.*.vmt && "
+	    "cp \"$1\" \"$d/program\" && "
+	    "cp /bin/true \"$d/there/program\"";
+	char *directory = strdup(scratch_file("moved"));
+	const char *const prepare[] = {"sh", "-c", script, "sh", SUCCESSOR, directory, NULL};
+	const char *const argv[] = {"env",   "-C",    directory, built("tests/target/exec_kinds"),
+				    "moved", "there", NULL};
+	glob_t traces;
+	struct run run;
+
+	(void)state;
+	run_program(&run, prepare, NULL);
+	assert_int_equal(run.exit_status, 0);
+	run_free(&run);
+	run_program(
+	    &run, argv,
+	    environment_with((const char *const[]){"VMTRACE_ONLY=exec_kinds:program", NULL}));
+	assert_int_equal(run.exit_status, 7);
+	assert_string_equal(run.err, "");
+	run_free(&run);
+	assert_int_equal(glob(scratch_file("child.*.vmt"), 0, NULL, &traces), 0);
+	assert_int_equal(traces.gl_pathc, 2);
+	for (size_t i = 0; i < traces.gl_pathc; i++) {
+		json_t *root = report(traces.gl_pathv[i], NULL);
+
+		assert_false(has_blind_spot(root, "programs that load no library, executed"));
+		json_decref(root);
+	}
+	globfree(&traces);
+	free(directory);
+}
+
 /* Where it may not be traced, twice: both run, and the shell's report says of both. `way` executes
  * the rest. */
 static void
@@ -354,7 +393,7 @@ main(void)
 	    cmocka_unit_test(test_first_process), cmocka_unit_test(test_left_out),
 	    cmocka_unit_test(test_refused_exec),  cmocka_unit_test(test_failed_exec),
 	    cmocka_unit_test(test_untraceable),	  cmocka_unit_test(test_many_untraceable),
-	    cmocka_unit_test(test_killed),
+	    cmocka_unit_test(test_killed),	  cmocka_unit_test(test_moved),
 	};
 
 	prefer_system_programs();

@@ -1,14 +1,15 @@
 /* Goes on as another program, or tries to, in the way that is asked for:
  *
  *     exec_kinds plain|unset|syscall|raw|thread|shared|failed|script|
- *                vfork|spawn|searched|begets PROGRAM [ARGUMENT...]
+ *                vfork|spawn|searched|begets|moved PROGRAM [ARGUMENT...]
  *
  * unset leaves LD_PRELOAD out; raw makes the system call in a way that no hook sees; thread execs
  * in a second one; shared leaves a process behind that uses the same memory until the program has
  * ended; failed tries a program that is not there, and ends with status 5; script is a descriptor.
  * vfork and those behind it run the program as a child, and end with status 7: searched finds it in
- * PATH after one that is not there; begets starts it in a second thread. The number of the process
- * that executes is printed. */
+ * PATH after one that is not there; begets starts it in a second thread; moved goes to the
+ * directory PROGRAM, and starts ./program there. The number of the process that executes is
+ * printed. */
 #include "tests/target/truth.h"
 
 #include <errno.h>
@@ -89,6 +90,18 @@ spawn_searched(pid_t *child)
 	return posix_spawnp(child, slash + 1, NULL, NULL, command, environ);
 }
 
+static int
+spawn_moved(pid_t *child)
+{
+	posix_spawn_file_actions_t actions;
+	char *arguments[] = {"./program", NULL};
+
+	if (posix_spawn_file_actions_init(&actions) != 0 ||
+	    posix_spawn_file_actions_addchdir_np(&actions, command[0]) != 0)
+		truth_die("actions");
+	return posix_spawn(child, arguments[0], &actions, NULL, arguments, environ);
+}
+
 static void *
 run_child(void *way)
 {
@@ -98,6 +111,8 @@ run_child(void *way)
 
 	if (strcmp(how, "searched") == 0) {
 		error = spawn_searched(&child);
+	} else if (strcmp(how, "moved") == 0) {
+		error = spawn_moved(&child);
 	} else if (strcmp(how, "vfork") != 0) {
 		error = posix_spawn(&child, command[0], NULL, NULL, command, environ);
 	} else {
@@ -126,7 +141,8 @@ static bool
 is_by_child(const char *how)
 {
 	return strcmp(how, "vfork") == 0 || strcmp(how, "spawn") == 0 ||
-	       strcmp(how, "searched") == 0 || strcmp(how, "begets") == 0;
+	       strcmp(how, "searched") == 0 || strcmp(how, "begets") == 0 ||
+	       strcmp(how, "moved") == 0;
 }
 
 static void
