@@ -12,6 +12,7 @@
 #include "capture/core/guard.h"
 #include "capture/core/message.h"
 #include "capture/core/same_thread.h"
+#include "capture/emit/emit.h"
 #include "capture/entry/begin.h"
 #include "capture/entry/raw_entry.h"
 #include "capture/go/go_patch.h"
@@ -252,7 +253,10 @@ run(void)
 	/* What was started as a service long ago expects no line of ours. */
 	if (!parameters->attached)
 		vmt_message_set_up();
+	/* Who collects is who waits for this. All threads stand until it is done. */
+	vmt_emit_put_off_collector(parameters->attached != 0);
 	why = begin();
+	vmt_emit_put_off_collector(false);
 	if (why)
 		vmt_guard_go_inert(NULL);
 	vmt_thread_mine()->depth = 0;

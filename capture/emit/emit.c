@@ -43,6 +43,7 @@ static uint64_t stuck_ends[VMT_MAX_SHARDS][VMT_RING_CLASSES];
  * through a wait; 0 = never. */
 static uint64_t late_beat;
 static uint64_t stale_beat;
+static bool is_put_off; /* the collector, by vmt_emit_put_off_collector */
 
 /* What happens to an event when its ring is full and somebody collects. */
 enum full_policy { FULL_DROP, FULL_WAIT_BOUNDED, FULL_WAIT_WHILE_DRAINED };
@@ -54,6 +55,12 @@ vmt_emit_begin_trace(void)
 	memset(vain_tails, 0, sizeof(vain_tails));
 	memset(stuck_ends, 0, sizeof(stuck_ends));
 	late_beat = stale_beat = 0;
+}
+
+void
+vmt_emit_put_off_collector(bool is_off)
+{
+	is_put_off = is_off;
 }
 
 uint64_t
@@ -120,7 +127,7 @@ is_refused(const struct vmt_recording *process)
 static bool
 has_collector(const struct vmt_recording *process, uint64_t beat)
 {
-	if (!process->session || vmt_atomic_load_relaxed(&process->session->over) ||
+	if (is_put_off || !process->session || vmt_atomic_load_relaxed(&process->session->over) ||
 	    vmt_atomic_load_relaxed(&stale_beat) == beat + 1)
 		return false;
 	if (beat != 0)

@@ -25,6 +25,10 @@
 /* Before the first event of a trace: forgets what was seen of an earlier one's rings. */
 void vmt_emit_begin_trace(void);
 
+/* For who is alone in the process: while the collector is put off none can come, and nobody waits
+ * for it. */
+void vmt_emit_put_off_collector(bool is_off);
+
 /* Ticks for an acquisition: not before anything that precedes it in program order. */
 uint64_t vmt_emit_time_after(void);
 /* Ticks for a release: not after anything that follows it in program order. */

@@ -195,6 +195,27 @@ a_collector_that_dies_after_a_wait_in_vain_is_missed(void **state)
 	assert_int_equal(control->overwritten[VMT_EVENT_MMAP], 1);
 }
 
+/* As while all threads stand, for the collector's own work. */
+static void
+a_collector_that_is_put_off_is_not_waited_for(void **state)
+{
+	const struct vmt_ring *control = ring(VMT_RING_MAP)->control;
+
+	(void)state;
+	collect();
+	vmt_emit_put_off_collector(true);
+	assert_false(vmt_emit_is_collected());
+	for (uint64_t i = 0; i < CAPACITY; i++)
+		assert_true(emit_mapping(VMT_EVENT_PRESENT, i));
+	session.wake = 0;
+	for (uint64_t i = 0; i < 3; i++)
+		assert_true(emit_mapping(VMT_EVENT_PRESENT, i));
+	assert_int_equal(session.wake, 0);
+	assert_int_equal(control->overwritten[VMT_EVENT_PRESENT], 3);
+	vmt_emit_put_off_collector(false);
+	assert_true(vmt_emit_is_collected());
+}
+
 /* First stopped while it releases, then killed. */
 static void
 a_collector_that_dies_releasing_gives_the_ring_back(void **state)
@@ -388,6 +409,7 @@ main(void)
 	    TEST(a_heartbeat_that_stands_still_ends_the_wait),
 	    TEST(after_a_wait_in_vain_events_are_dropped_at_once),
 	    TEST(a_collector_that_dies_after_a_wait_in_vain_is_missed),
+	    TEST(a_collector_that_is_put_off_is_not_waited_for),
 	    TEST(a_collector_that_dies_releasing_gives_the_ring_back),
 	    TEST(a_ring_without_any_state_ends_every_loop),
 	    TEST(a_ring_of_dead_slots_ends_every_loop),
