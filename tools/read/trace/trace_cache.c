@@ -333,14 +333,16 @@ look_through(int directory, char oldest[NAME_BYTES])
 	if (!files && copy >= 0)
 		close(copy);
 	while (files && (file = readdir(files)) != NULL) {
-		if (!is_ours(file->d_name) || strlen(file->d_name) >= NAME_BYTES ||
+		size_t length = strlen(file->d_name);
+
+		if (!is_ours(file->d_name) || length >= NAME_BYTES ||
 		    fstatat(directory, file->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0 ||
 		    !S_ISREG(status.st_mode))
 			continue;
 		bytes += (uint64_t)status.st_size;
 		if (status.st_mtim.tv_sec < oldest_s) {
 			oldest_s = status.st_mtim.tv_sec;
-			snprintf(oldest, NAME_BYTES, "%s", file->d_name);
+			memcpy(oldest, file->d_name, length + 1);
 		}
 	}
 	if (files)
