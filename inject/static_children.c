@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "blob/blob_parameters.h"
 #include "inject/interrupted_call.h"
+#include "inject/session_member.h"
 #include "inject/static_start.h"
 #include "inject/target_memory.h"
 #include "inject/tracee.h"
@@ -369,14 +370,19 @@ attend(struct vmt_static_children *children, const struct vmt_session_slot *slot
 	let_go(children, executor);
 }
 
+/* What a slot says may be a hostile process's word for another. */
 static long
-seize(const struct vmt_session_slot *slot, pid_t tid)
+seize(const struct vmt_static_children *children, const struct vmt_session_slot *slot, pid_t tid)
 {
 	uint32_t options = vmt_atomic_load_relaxed(&slot->exec.spawns) != 0
 			       ? VMT_PTRACE_O_EXEC | VMT_PTRACE_O_VFORK
 			       : VMT_PTRACE_O_EXEC;
 
-	return tid > 0 ? vmt_tracee_ask(VMT_PTRACE_SEIZE, tid, 0, options) : -ESRCH;
+	if (children->held_count == VMT_STATIC_CHILDREN_HELD)
+		return -EAGAIN;
+	if (tid <= 0 || !vmt_session_member_is(children->session, tid))
+		return -EACCES;
+	return vmt_tracee_ask(VMT_PTRACE_SEIZE, tid, 0, options);
 }
 
 /* Of a thread that has gone nobody takes the answer. */
@@ -398,8 +404,7 @@ serve_one(struct vmt_static_children *children, struct vmt_session_slot *slot)
 	    .pid = (pid_t)vmt_atomic_load_relaxed(&slot->pid),
 	    .tid = (pid_t)vmt_atomic_load_relaxed(&slot->exec.thread)};
 	pid_t pid = executor.pid;
-	long error =
-	    children->held_count == VMT_STATIC_CHILDREN_HELD ? -EAGAIN : seize(slot, executor.tid);
+	long error = seize(children, slot, executor.tid);
 
 	if (error < 0) {
 		refuse(slot, pid, error);
