@@ -63,6 +63,7 @@ struct vmt_blob_parameters {
 	uint32_t page_bytes;
 	uint32_t reads_thread_base; /* 1: the kernel has it so (HWCAP2_FSGSBASE) */
 	uint32_t attached;	    /* 1: the program has run already, and may have threads */
+	uint32_t mappings;	    /* where attached: how many it had, shortly before */
 	uint32_t shares_pointer;    /* 1: two of them may have the same thread pointer */
 	uint32_t hides_alternates;  /* 1: some sigaltstack of it is not seen */
 	uint32_t signal;	    /* that says that it is over; 0: no signal is sent */

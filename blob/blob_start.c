@@ -166,6 +166,7 @@ begin(void)
 		return "";
 	set_up_clock();
 	vmt_config.scarce = vmt_shortage_is_limited();
+	vmt_config.mappings_at_once = vmt_blob_parameters.mappings;
 	if (!vmt_guard_set_up() || !vmt_heap_set_up_samples())
 		return "no address space left for the tracer's tables";
 	return vmt_begin_trace(prepare);

@@ -1,6 +1,8 @@
 #include "inject/attach.h"
 
 #include "base/pages.h"
+#include "base/procfs.h"
+#include "base/roomy.h"
 #include "base/sys.h"
 #include "inject/attach_obstacle.h"
 #include "inject/attach_stop.h"
@@ -51,6 +53,29 @@ read_auxv(struct job *job)
 	return true;
 }
 
+static bool
+count_one(void *context, const struct vmt_mapping *mapping)
+{
+	(void)mapping;
+	++*(uint32_t *)context;
+	return true;
+}
+
+/* They are told of while it stands, and nobody collects: there has to be room for them. */
+static void
+count_mappings(struct job *job)
+{
+	static VMT_ROOMY char buffer[VMT_PROCFS_LINE_BYTES];
+	struct vmt_blob_parameters *parameters = &job->attach->parameters;
+	int fd = vmt_procfs_open((uint32_t)job->attach->pid, "maps");
+
+	parameters->mappings = 0;
+	if (fd < 0)
+		return;
+	(void)vmt_procfs_walk_maps(fd, buffer, sizeof(buffer), count_one, &parameters->mappings);
+	vmt_sys_close(fd);
+}
+
 /* While it runs. */
 static bool
 find_calls(struct job *job)
@@ -66,6 +91,7 @@ find_calls(struct job *job)
 	job->target.reads_at_once = true;
 	if (!read_auxv(job))
 		return false;
+	count_mappings(job);
 	attach->images.wants_heap = attach->wants_heap;
 	attach->images.must_stop = attach->must_stop;
 	error = vmt_attach_images_find(&attach->images, &job->target,

@@ -57,6 +57,8 @@ struct vmt_config {
 	bool go_heap; /* Go programs are to keep their memory profile */
 	bool verbose;
 	bool scarce; /* not of the environment: a limit counts what the tracer maps */
+	/* ... nor this: mappings to be told of before anybody can collect; 0 = few. */
+	uint32_t mappings_at_once;
 };
 
 /* The configuration of this process image. */

@@ -39,8 +39,11 @@
 #define SCARCE_PART 4u			      /* of the usual sizes, where a limit counts them */
 #define BACKED_STEP_WORDS (UINT64_C(8) << 10) /* a page of any machine, or 16 usual ones */
 #define SMALL_SHARDS 2u
-#define ROOMY_SHARDS 4u	 /* with more, each ring has fewer slots */
-#define TIGHT_SHARDS 32u /* with more, each ring has as many slots as with these */
+#define ROOMY_SHARDS 4u /* with more, each ring has fewer slots */
+/* Of all shards, where many mappings are told of at once: 16 MiB. */
+#define MOST_MAP_SLOTS (UINT32_C(1) << 18)
+/* With more, each ring has as many slots as with these. */
+#define TIGHT_SHARDS 32u
 
 /* The linker's name for this library's first byte. */
 extern const char __ehdr_start[] __attribute__((visibility("hidden")));
@@ -99,6 +102,16 @@ share_slots(struct vmt_head *head)
 	vmt_assert(head->map_capacity >= VMT_RING_MIN_CAPACITY);
 }
 
+/* One thread tells of them, and its ring is not drained meanwhile. A quarter more may come. */
+static void
+hold_mappings(struct vmt_head *head, uint32_t mappings)
+{
+	uint64_t wanted = mappings + mappings / 4;
+
+	while (head->map_capacity < wanted && head->map_capacity * head->shards < MOST_MAP_SLOTS)
+		head->map_capacity *= 2;
+}
+
 void
 vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t processors)
 {
@@ -125,6 +138,8 @@ vmt_open_size(struct vmt_head *head, const struct vmt_config *config, uint32_t p
 		head->features |= VMT_FEATURE_MANY_SHARDS;
 	if (buffer == 0)
 		share_slots(head);
+	if (buffer == 0 && !config->scarce)
+		hold_mappings(head, config->mappings_at_once);
 	size_tables(head, config);
 	vmt_assert((head->shards & (head->shards - 1)) == 0 && head->shards <= VMT_MAX_SHARDS);
 	vmt_assert((head->heap_capacity & (head->heap_capacity - 1)) == 0);

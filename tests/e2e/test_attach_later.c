@@ -200,6 +200,30 @@ one_that_may_write_no_file(void **state)
 	expect_end(&program);
 }
 
+/* All of them are told of while it stands, and nobody drains the ring. */
+static void
+one_of_many_mappings(void **state)
+{
+	const char *trace = scratch_file("many.vmt");
+	struct conversation program, command;
+	json_t *root, *loss;
+
+	(void)state;
+	begin(&program);
+	ask(&program, "a\n");
+	attach(&command, program.pid, trace);
+	assert_int_equal(kill(command.pid, SIGINT), 0);
+	assert_int_equal(converse_end(&command), 0);
+	expect_end(&program);
+	root = report(trace, NULL);
+	check_report(root);
+	loss = member(root, "loss");
+	assert_true(number(loss, "events") >= 3000);
+	assert_int_equal(number(loss, "events_overwritten"), 0);
+	assert_int_equal(number(loss, "events_dropped"), 0);
+	json_decref(root);
+}
+
 int
 main(void)
 {
@@ -208,6 +232,7 @@ main(void)
 	    cmocka_unit_test(one_whose_memory_is_shared),
 	    cmocka_unit_test(threads_that_share_their_pointer),
 	    cmocka_unit_test(one_that_may_write_no_file),
+	    cmocka_unit_test(one_of_many_mappings),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,7 +3,7 @@
  * answers each with a line: m maps and unmaps a page, f installs a filter of system calls that
  * kills for all but a few, s starts a process in the same memory that maps and unmaps until the
  * end, p starts a thread that has the main thread's pointer. With it, t has the main thread move
- * ranges of 3 pages, and then the other one ranges of 5.
+ * ranges of 3 pages, and then the other one ranges of 5. a makes MANY mappings.
  */
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -20,6 +20,7 @@
 
 #define PAGE 4096
 #define STACK_BYTES 65536
+#define MANY 3000
 
 static char stack[STACK_BYTES];
 
@@ -89,6 +90,20 @@ take(size_t pages)
 	return mmap(NULL, pages * PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 }
 
+/* Neighbours differ in what they allow, and so are not joined. */
+static int
+map_many(void)
+{
+	char *pages = take(MANY);
+
+	if (pages == MAP_FAILED)
+		return 1;
+	for (size_t i = 0; i < MANY; i += 2)
+		if (mprotect(pages + i * PAGE, PAGE, PROT_READ) != 0)
+			return 1;
+	return 0;
+}
+
 static int
 move_at_turn(void *unused)
 {
@@ -145,6 +160,8 @@ main(void)
 
 		if (line[0] == 'm')
 			failed = map_and_unmap();
+		else if (line[0] == 'a')
+			failed = map_many();
 		else if (line[0] == 'f')
 			failed = close_in();
 		else if (line[0] == 'p')

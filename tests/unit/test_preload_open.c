@@ -148,6 +148,12 @@ many_processors_have_rings_of_their_own(void **state)
 	assert_int_equal(head.shards, 64);
 	assert_int_equal(head.heap_capacity, 32768 / 8);
 	assert_int_equal(head.map_capacity, 2048 / 8);
+	vmt_config.mappings_at_once = 5000;
+	vmt_open_size(&head, &vmt_config, 256);
+	assert_int_equal(head.map_capacity, (1 << 18) / 64);
+	vmt_open_size(&head, &vmt_config, 2);
+	assert_int_equal(head.map_capacity, 8192);
+	vmt_config.mappings_at_once = 0;
 	vmt_config.scarce = true;
 	vmt_open_size(&head, &vmt_config, 256);
 	assert_int_equal(head.heap_capacity, 32768 / 8 / 4);
